@@ -1,0 +1,82 @@
+package io.github.koloader;
+
+import static java.util.Objects.requireNonNull;
+
+import io.github.koloader.memory.Address;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * Runs functions of modules as Java: an init written as a lambda reads and writes the module's memory, logs, registers
+ * things with the {@linkplain Kernel#registry() registry}, and fails with an errno.
+ *
+ * <pre>{@code
+ * Executor executor = JavaExecutor.builder()
+ *         .bind("hello", "hello_init", call -> {
+ *             call.printk(LogLevel.INFO, "Hello World");
+ *             return 0;
+ *         })
+ *         .build();
+ * }</pre>
+ *
+ * <p>A function is bound by the name of a symbol; the names {@code init_module} and {@code cleanup_module} work for
+ * every module. What is not bound is handed to another executor.
+ */
+public final class JavaExecutor implements Executor {
+    private final Map<String, Map<String, Executor>> bound;
+    private final Executor otherwise;
+
+    private JavaExecutor(Builder builder) {
+        this.bound = new LinkedHashMap<>();
+        builder.bound.forEach((module, functions) -> bound.put(module, new LinkedHashMap<>(functions)));
+        this.otherwise = builder.otherwise;
+    }
+
+    /** A builder without bindings. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    @Override
+    public int call(Call call) {
+        for (Map.Entry<String, Executor> function :
+                bound.getOrDefault(call.module().name(), Map.of()).entrySet()) {
+            Address address = call.module().addressOf(function.getKey()).orElse(null);
+            if (call.entry().equals(address)) {
+                return function.getValue().call(call);
+            }
+        }
+        return otherwise.call(call);
+    }
+
+    /** Collects bindings. */
+    public static final class Builder {
+        private final Map<String, Map<String, Executor>> bound = new LinkedHashMap<>();
+        private Executor otherwise = new RecordingExecutor();
+
+        private Builder() {}
+
+        /**
+         * Binds a function.
+         *
+         * @param module name of the module
+         * @param function name of a symbol at the entry, such as {@code hello_init} or {@code init_module}
+         * @param java what to run; its answer is the function's
+         */
+        public Builder bind(String module, String function, Executor java) {
+            bound.computeIfAbsent(module, key -> new LinkedHashMap<>()).put(function, requireNonNull(java));
+            return this;
+        }
+
+        /** Sets what runs functions that are not bound; by default nothing does, and they answer 0. */
+        public Builder otherwise(Executor executor) {
+            this.otherwise = requireNonNull(executor);
+            return this;
+        }
+
+        /** The executor. */
+        public JavaExecutor build() {
+            return new JavaExecutor(this);
+        }
+    }
+}

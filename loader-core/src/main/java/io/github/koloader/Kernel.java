@@ -1,0 +1,276 @@
+package io.github.koloader;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.image.ModuleImage;
+import io.github.koloader.internal.ExportIndex;
+import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.LoadedModule;
+import io.github.koloader.internal.Stubs;
+import io.github.koloader.internal.load.LoadSequence;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import io.github.koloader.memory.AddressSpace;
+import io.github.koloader.memory.FirstFitAllocator;
+import io.github.koloader.memory.ModuleAllocator;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A kernel that modules are loaded into: one architecture, one address space, one log. Belongs to one thread; several
+ * kernels run side by side without sharing anything that changes.
+ *
+ * <p>A kernel built without anything else is permissive, so that a lone module loads: it takes every vermagic, and
+ * gives each symbol that nobody exports an address of its own. {@link Builder#strict()} turns that off.
+ *
+ * <pre>{@code
+ * Kernel kernel = Kernel.builder(Architectures.X86_64).build();
+ * Module hello = kernel.load(KoReader.read(Path.of("hello.ko")), "");
+ * System.out.print(kernel.log().dmesg());
+ * kernel.unload("hello");
+ * }</pre>
+ */
+public final class Kernel {
+    private final KernelState state;
+    private final Registry registry = new Registry();
+
+    private Kernel(Builder builder) {
+        Architecture architecture = builder.architecture;
+        KernelConfig config = builder.config;
+        ModuleAllocator allocator = builder.allocator;
+        if (allocator == null) {
+            allocator =
+                    new FirstFitAllocator(
+                            architecture.moduleArea(config),
+                            architecture.imageArea(),
+                            architecture.perCpuArea(),
+                            architecture.pageSize());
+        }
+        AddressRange stubs =
+                builder.strict ? new AddressRange(Address.NULL, 0) : architecture.kernelText();
+        this.state =
+                new KernelState(
+                        this,
+                        config,
+                        architecture,
+                        new AddressSpace(architecture.encoding()),
+                        allocator,
+                        builder.executor,
+                        new KernelLog(builder.clock),
+                        builder.observer,
+                        new ExportIndex(builder.symbols),
+                        new Stubs(stubs),
+                        builder.memoryLimit,
+                        Module::new);
+    }
+
+    /** A builder of a kernel for that architecture. */
+    public static Builder builder(Architecture architecture) {
+        return new Builder(architecture);
+    }
+
+    /**
+     * Loads a module: {@code init_module(2)}.
+     *
+     * @param image what to load
+     * @param parameters {@code name=value} words, separated by blanks
+     * @return the module, live
+     * @throws LoadException if Linux would refuse it; nothing of it is left then
+     */
+    public Module load(ModuleImage image, String parameters) {
+        return LoadSequence.run(state, requireNonNull(image), requireNonNull(parameters)).facade;
+    }
+
+    /**
+     * Unloads a module: {@code delete_module(2)}; runs its exit function.
+     *
+     * @throws LoadException ENOENT if there is none of that name, EAGAIN if it is in use, EBUSY if it is not live or
+     *     has init but no exit
+     */
+    public void unload(String name) {
+        LoadSequence.unload(state, name, false);
+    }
+
+    /**
+     * As {@link #unload(String)}, but also if it has no exit function or its reference count is above zero: {@code
+     * O_TRUNC}. A module that others use is not unloaded all the same.
+     *
+     * @throws LoadException as {@link #unload(String)}
+     */
+    public void forceUnload(String name) {
+        LoadSequence.unload(state, name, true);
+    }
+
+    /**
+     * Takes a reference on a module, as its open device would: it cannot be unloaded until it is given back.
+     *
+     * @return whether there is such a module and it is not on its way out
+     * @kernel kernel/module/main.c, try_module_get()
+     */
+    public boolean get(String name) {
+        LoadedModule module = state.modules.get(name);
+        if (module == null || module.state == ModuleState.GOING || module.state == ModuleState.UNFORMED) {
+            return false;
+        }
+        module.references++;
+        return true;
+    }
+
+    /**
+     * Gives a reference back.
+     *
+     * @throws IllegalStateException if there is no such module, or no reference was taken
+     * @kernel kernel/module/main.c, module_put()
+     */
+    public void put(String name) {
+        LoadedModule module = state.modules.get(name);
+        if (module == null || module.references - 1 <= module.users.size()) {
+            throw new IllegalStateException("no reference on " + name + " was taken");
+        }
+        module.references--;
+    }
+
+    /** The module of that name; empty if there is none, or it is not formed yet. */
+    public Optional<Module> module(String name) {
+        LoadedModule module = state.modules.get(name);
+        return module == null || module.state == ModuleState.UNFORMED
+                ? Optional.empty()
+                : Optional.of(module.facade);
+    }
+
+    /** All modules, newest first. */
+    public List<Module> modules() {
+        List<Module> modules = new ArrayList<>(state.modules.size());
+        for (LoadedModule module : state.modules.values()) {
+            if (module.state != ModuleState.UNFORMED) {
+                modules.add(module.facade);
+            }
+        }
+        Collections.reverse(modules);
+        return Collections.unmodifiableList(modules);
+    }
+
+    /**
+     * The address of an exported symbol, the kernel's or a module's.
+     *
+     * @return empty if nobody exports it
+     */
+    public Optional<Address> exported(String symbol) {
+        ExportIndex.Export export = state.exports.find(symbol);
+        return export == null ? Optional.empty() : Optional.of(new Address(export.address));
+    }
+
+    /** The addresses that a permissive kernel has made up for symbols that nobody exports, oldest first; a view. */
+    public Map<String, Address> stubs() {
+        return state.stubs.all();
+    }
+
+    /** Its memory. */
+    public AddressSpace memory() {
+        return state.memory;
+    }
+
+    /** Its log. */
+    public KernelLog log() {
+        return state.log;
+    }
+
+    /** Things that functions of modules have registered. */
+    public Registry registry() {
+        return registry;
+    }
+
+    /** Its options. */
+    public KernelConfig config() {
+        return state.config;
+    }
+
+    /** Its architecture. */
+    public Architecture architecture() {
+        return state.architecture;
+    }
+
+    /** Why it is tainted; what a load that failed has added stays. */
+    public Set<Taint> taints() {
+        return Collections.unmodifiableSet(state.taints.clone());
+    }
+
+    /** Collects what a kernel is made of. */
+    public static final class Builder {
+        private final Architecture architecture;
+        private KernelConfig config = KernelConfig.linux6_1().toBuilder().checkVermagic(false).build();
+        private KernelSymbols symbols = KernelSymbols.none();
+        private @Nullable ModuleAllocator allocator;
+        private Executor executor = new RecordingExecutor();
+        private Clock clock = Clock.systemUTC();
+        private LoadObserver observer = (point, module) -> {};
+        private boolean strict;
+        private long memoryLimit = 1L << 30;
+
+        private Builder(Architecture architecture) {
+            this.architecture = requireNonNull(architecture);
+        }
+
+        /** Sets release and options; by default Linux 6.1 as Debian configures it, taking every vermagic. */
+        public Builder config(KernelConfig newConfig) {
+            this.config = requireNonNull(newConfig);
+            return this;
+        }
+
+        /** Sets what the kernel exports; by default nothing. */
+        public Builder symbols(KernelSymbols newSymbols) {
+            this.symbols = requireNonNull(newSymbols);
+            return this;
+        }
+
+        /** A symbol that nobody exports is an unknown symbol, as on Linux, instead of getting a stub address. */
+        public Builder strict() {
+            this.strict = true;
+            return this;
+        }
+
+        /** Sets what finds addresses; by default the lowest free ones of the architecture's module area. */
+        public Builder allocator(ModuleAllocator newAllocator) {
+            this.allocator = requireNonNull(newAllocator);
+            return this;
+        }
+
+        /** Sets what runs code; by default a {@link RecordingExecutor}. */
+        public Builder executor(Executor newExecutor) {
+            this.executor = requireNonNull(newExecutor);
+            return this;
+        }
+
+        /** Sets the clock of the log; by default the system's. */
+        public Builder clock(Clock newClock) {
+            this.clock = requireNonNull(newClock);
+            return this;
+        }
+
+        /** Sets who is told how far loads have come. */
+        public Builder observer(LoadObserver newObserver) {
+            this.observer = requireNonNull(newObserver);
+            return this;
+        }
+
+        /** Sets how many bytes all modules may take together, beyond which loads fail with ENOMEM; 1 GiB by default. */
+        public Builder memoryLimit(long bytes) {
+            checkArgument(bytes >= 0, "memory limit %s", bytes);
+            this.memoryLimit = bytes;
+            return this;
+        }
+
+        /** The kernel. */
+        public Kernel build() {
+            return new Kernel(this);
+        }
+    }
+}

@@ -1,0 +1,423 @@
+package io.github.koloader;
+
+import static com.google.common.base.Preconditions.checkArgument;
+import static java.util.Objects.requireNonNull;
+
+import io.github.koloader.arch.Architecture;
+import java.util.List;
+import java.util.OptionalLong;
+
+/**
+ * What kernel is modelled: its release and the options that change what the loader does. A value; {@link #toBuilder()}
+ * makes a changed copy.
+ *
+ * <p>The presets are the named kernel as Debian configures it. What depends on the version (layout, order of checks,
+ * table formats) follows from {@link #version()}.
+ */
+public final class KernelConfig {
+    /** What a kernel does with an imported symbol for which {@code __versions} has no entry. */
+    public enum MissingVersion {
+        /** Refuse, saying so each time: 3.10, and Debian's 6.1. */
+        REFUSE,
+        /** Accept, with a warning once a boot: mainline since 4.10. */
+        WARN_ONCE
+    }
+
+    private final Builder values;
+
+    private KernelConfig(Builder builder) {
+        this.values = builder.copy();
+    }
+
+    /** Linux 3.10. */
+    public static KernelConfig linux3_10() {
+        return new Builder("3.10.0").preempt("").forceUnload(false).livepatch(false).build();
+    }
+
+    /** Linux 6.1. */
+    public static KernelConfig linux6_1() {
+        return new Builder("6.1.0").build();
+    }
+
+    /** Linux 6.12. */
+    public static KernelConfig linux6_12() {
+        return new Builder("6.12.0").missingVersion(MissingVersion.WARN_ONCE).build();
+    }
+
+    /**
+     * The kernel of that release, with the options of the preset that is nearest from below (the lowest one for older
+     * releases).
+     *
+     * @throws IllegalArgumentException if it does not begin with two numbers
+     */
+    public static KernelConfig forRelease(String release) {
+        KernelVersion version = KernelVersion.parse(release);
+        KernelConfig preset =
+                version.atLeast(6, 12) ? linux6_12() : version.atLeast(6, 1) ? linux6_1() : linux3_10();
+        return preset.toBuilder().release(release).build();
+    }
+
+    /**
+     * The kernel that a vermagic names: its release, and the options that it lists.
+     *
+     * @param vermagic as in a module's modinfo, e.g. {@code 6.1.0-50-amd64 SMP preempt mod_unload modversions }
+     * @throws IllegalArgumentException if it does not begin with a release
+     */
+    public static KernelConfig forVermagic(String vermagic) {
+        List<String> words = List.of(vermagic.trim().split(" +"));
+        return forRelease(words.get(0))
+                .toBuilder()
+                .smp(words.contains("SMP"))
+                .preempt(words.contains("preempt") ? "preempt" : words.contains("preempt_rt") ? "preempt_rt" : "")
+                .modUnload(words.contains("mod_unload"))
+                .modversions(words.contains("modversions"))
+                .vermagic(vermagic)
+                .build();
+    }
+
+    /** A builder with these values. */
+    public Builder toBuilder() {
+        return values.copy();
+    }
+
+    /** The release, as {@code uname -r} prints it. */
+    public String release() {
+        return values.release;
+    }
+
+    /** The version that the release begins with. */
+    public KernelVersion version() {
+        return values.version;
+    }
+
+    /** Whether this version or a later one is modelled. */
+    public boolean atLeast(int major, int minor) {
+        return values.version.atLeast(major, minor);
+    }
+
+    /** Whether vermagic is compared at all: off for a kernel that takes modules of every release. */
+    public boolean checkVermagic() {
+        return values.checkVermagic;
+    }
+
+    /** CONFIG_SMP: without it per-CPU data is ordinary data. */
+    public boolean smp() {
+        return values.smp;
+    }
+
+    /** CONFIG_MODULE_UNLOAD: without it exit code is dropped with init. */
+    public boolean modUnload() {
+        return values.modUnload;
+    }
+
+    /** CONFIG_MODVERSIONS: whether CRCs are compared. */
+    public boolean modversions() {
+        return values.modversions;
+    }
+
+    /** CONFIG_MODULE_FORCE_LOAD: whether a module without vermagic or CRCs is taken, with a taint. */
+    public boolean forceLoad() {
+        return values.forceLoad;
+    }
+
+    /** CONFIG_MODULE_FORCE_UNLOAD. */
+    public boolean forceUnload() {
+        return values.forceUnload;
+    }
+
+    /** CONFIG_MODULE_SIG: whether a module without a valid signature is tainted. */
+    public boolean moduleSig() {
+        return values.moduleSig;
+    }
+
+    /** CONFIG_KALLSYMS: whether modules keep their symbols. */
+    public boolean kallsyms() {
+        return values.kallsyms;
+    }
+
+    /** CONFIG_KALLSYMS_ALL: whether they keep those of data too. */
+    public boolean kallsymsAll() {
+        return values.kallsymsAll;
+    }
+
+    /** CONFIG_STRICT_MODULE_RWX: whether rights are separated, and parts are whole pages. */
+    public boolean strictModuleRwx() {
+        return values.strictModuleRwx;
+    }
+
+    /** CONFIG_LIVEPATCH: whether livepatch modules are taken. */
+    public boolean livepatch() {
+        return values.livepatch;
+    }
+
+    /** CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS. */
+    public boolean allowMissingNamespaceImports() {
+        return values.allowMissingNamespaceImports;
+    }
+
+    /** What happens to a symbol without an entry in {@code __versions}. */
+    public MissingVersion missingVersion() {
+        return values.missingVersion;
+    }
+
+    /** Whether the CPU's Spectre v2 mitigation asks for modules built with retpolines. */
+    public boolean retpolineNeeded() {
+        return values.retpolineNeeded;
+    }
+
+    /** Names that {@code module_blacklist=} refuses. */
+    public List<String> moduleBlacklist() {
+        return values.moduleBlacklist;
+    }
+
+    /** Bytes of {@code struct module}; unknown if empty, and then not checked. */
+    public OptionalLong structModuleSize() {
+        return values.structModuleSize;
+    }
+
+    /** Number of processors with a per-CPU area, at least 1. */
+    public int cpus() {
+        return values.cpus;
+    }
+
+    /**
+     * The vermagic of this kernel on that architecture.
+     *
+     * @kernel include/linux/vermagic.h, VERMAGIC_STRING
+     */
+    public String vermagic(Architecture architecture) {
+        if (!values.vermagic.isEmpty()) {
+            return values.vermagic;
+        }
+        return values.release
+                + " "
+                + (values.smp ? "SMP " : "")
+                + (values.preempt.isEmpty() ? "" : values.preempt + " ")
+                + (values.modUnload ? "mod_unload " : "")
+                + (values.modversions ? "modversions " : "")
+                + architecture.vermagicSuffix(this);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof KernelConfig that && values.list().equals(that.values.list());
+    }
+
+    @Override
+    public int hashCode() {
+        return values.list().hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return "KernelConfig" + values.list();
+    }
+
+    /** Collects options; each setter is described at the getter of {@link KernelConfig} with its name. */
+    public static final class Builder {
+        private String release;
+        private KernelVersion version;
+        private String vermagic = "";
+        private boolean checkVermagic = true;
+        private boolean smp = true;
+        private String preempt = "preempt";
+        private boolean modUnload = true;
+        private boolean modversions = true;
+        private boolean forceLoad = true;
+        private boolean forceUnload = true;
+        private boolean moduleSig = true;
+        private boolean kallsyms = true;
+        private boolean kallsymsAll = true;
+        private boolean strictModuleRwx = true;
+        private boolean livepatch = true;
+        private boolean allowMissingNamespaceImports;
+        private MissingVersion missingVersion = MissingVersion.REFUSE;
+        private boolean retpolineNeeded = true;
+        private List<String> moduleBlacklist = List.of();
+        private OptionalLong structModuleSize = OptionalLong.empty();
+        private int cpus = 1;
+
+        private Builder(String release) {
+            this.release = release;
+            this.version = KernelVersion.parse(release);
+        }
+
+        private Builder copy() {
+            return new Builder(release)
+                    .vermagic(vermagic)
+                    .checkVermagic(checkVermagic)
+                    .smp(smp)
+                    .preempt(preempt)
+                    .modUnload(modUnload)
+                    .modversions(modversions)
+                    .forceLoad(forceLoad)
+                    .forceUnload(forceUnload)
+                    .moduleSig(moduleSig)
+                    .kallsyms(kallsyms)
+                    .kallsymsAll(kallsymsAll)
+                    .strictModuleRwx(strictModuleRwx)
+                    .livepatch(livepatch)
+                    .allowMissingNamespaceImports(allowMissingNamespaceImports)
+                    .missingVersion(missingVersion)
+                    .retpolineNeeded(retpolineNeeded)
+                    .moduleBlacklist(moduleBlacklist)
+                    .structModuleSize(structModuleSize)
+                    .cpus(cpus);
+        }
+
+        private List<Object> list() {
+            return List.of(
+                    release,
+                    vermagic,
+                    checkVermagic,
+                    smp,
+                    preempt,
+                    modUnload,
+                    modversions,
+                    forceLoad,
+                    forceUnload,
+                    moduleSig,
+                    kallsyms,
+                    kallsymsAll,
+                    strictModuleRwx,
+                    livepatch,
+                    allowMissingNamespaceImports,
+                    missingVersion,
+                    retpolineNeeded,
+                    moduleBlacklist,
+                    structModuleSize,
+                    cpus);
+        }
+
+        /**
+         * Sets release and version.
+         *
+         * @throws IllegalArgumentException if it does not begin with two numbers
+         */
+        public Builder release(String newRelease) {
+            this.version = KernelVersion.parse(newRelease);
+            this.release = newRelease;
+            return this;
+        }
+
+        /** Sets the whole vermagic; empty: put together from the options. */
+        public Builder vermagic(String newVermagic) {
+            this.vermagic = requireNonNull(newVermagic);
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#checkVermagic()}. */
+        public Builder checkVermagic(boolean check) {
+            this.checkVermagic = check;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#smp()}. */
+        public Builder smp(boolean newSmp) {
+            this.smp = newSmp;
+            return this;
+        }
+
+        /** Sets the word that vermagic has for preemption: {@code preempt}, {@code preempt_rt} or empty. */
+        public Builder preempt(String word) {
+            this.preempt = requireNonNull(word);
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#modUnload()}. */
+        public Builder modUnload(boolean on) {
+            this.modUnload = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#modversions()}. */
+        public Builder modversions(boolean on) {
+            this.modversions = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#forceLoad()}. */
+        public Builder forceLoad(boolean on) {
+            this.forceLoad = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#forceUnload()}. */
+        public Builder forceUnload(boolean on) {
+            this.forceUnload = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#moduleSig()}. */
+        public Builder moduleSig(boolean on) {
+            this.moduleSig = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#kallsyms()}. */
+        public Builder kallsyms(boolean on) {
+            this.kallsyms = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#kallsymsAll()}. */
+        public Builder kallsymsAll(boolean on) {
+            this.kallsymsAll = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#strictModuleRwx()}. */
+        public Builder strictModuleRwx(boolean on) {
+            this.strictModuleRwx = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#livepatch()}. */
+        public Builder livepatch(boolean on) {
+            this.livepatch = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#allowMissingNamespaceImports()}. */
+        public Builder allowMissingNamespaceImports(boolean on) {
+            this.allowMissingNamespaceImports = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#missingVersion()}. */
+        public Builder missingVersion(MissingVersion policy) {
+            this.missingVersion = requireNonNull(policy);
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#retpolineNeeded()}. */
+        public Builder retpolineNeeded(boolean on) {
+            this.retpolineNeeded = on;
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#moduleBlacklist()}. */
+        public Builder moduleBlacklist(List<String> names) {
+            this.moduleBlacklist = List.copyOf(names);
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#structModuleSize()}. */
+        public Builder structModuleSize(OptionalLong size) {
+            this.structModuleSize = requireNonNull(size);
+            return this;
+        }
+
+        /** Sets {@link KernelConfig#cpus()}. */
+        public Builder cpus(int number) {
+            checkArgument(number >= 1 && number <= 8192, "%s processors", number);
+            this.cpus = number;
+            return this;
+        }
+
+        /** The configuration. */
+        public KernelConfig build() {
+            return new KernelConfig(this);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+package io.github.koloader;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * The kernel's log. Belongs to its kernel's thread.
+ *
+ * <p>Text is kept one character a byte, as the kernel has it. {@link #printk} takes Java text and stores its UTF-8
+ * bytes.
+ */
+public final class KernelLog {
+    /**
+     * A line with its time.
+     *
+     * @param line what was logged
+     * @param time since the kernel came up
+     */
+    public record Entry(LogLine line, Duration time) {}
+
+    private final Clock clock;
+    private final Instant start;
+    private final List<Entry> entries = new ArrayList<>();
+
+    /** An empty log; {@code clock} says how much time has passed since now. */
+    public KernelLog(Clock clock) {
+        this.clock = clock;
+        this.start = clock.instant();
+    }
+
+    /** Adds a line. */
+    public void add(LogLine line) {
+        entries.add(new Entry(line, Duration.between(start, clock.instant())));
+    }
+
+    /** Adds lines. */
+    public void addAll(List<LogLine> lines) {
+        lines.forEach(this::add);
+    }
+
+    /** Adds a line as {@code printk()} does: a newline at its end is dropped. */
+    public void printk(LogLevel level, String text) {
+        String bytes = new String(text.getBytes(UTF_8), ISO_8859_1);
+        add(new LogLine(level, bytes.endsWith("\n") ? bytes.substring(0, bytes.length() - 1) : bytes));
+    }
+
+    /** All entries, oldest first; a view. */
+    public List<Entry> entries() {
+        return Collections.unmodifiableList(entries);
+    }
+
+    /** The texts of all lines, oldest first. */
+    public List<String> lines() {
+        return entries.stream().map(entry -> entry.line().text()).toList();
+    }
+
+    /** The log as {@code dmesg} prints it: {@code [    0.000123] text}, one line each, with seconds since start. */
+    public String dmesg() {
+        return dmesg(0);
+    }
+
+    /** As {@link #dmesg()}, from the entry of index {@code from} on. */
+    public String dmesg(int from) {
+        StringBuilder text = new StringBuilder();
+        for (Entry entry : entries.subList(from, entries.size())) {
+            long micros = entry.time().toNanos() / 1000;
+            String stamp = "[%5d.%06d] ".formatted(micros / 1_000_000, micros % 1_000_000);
+            for (String line : entry.line().text().split("\n", -1)) {
+                text.append(stamp).append(line).append('\n');
+            }
+        }
+        return text.toString();
+    }
+
+    /** Forgets everything: {@code dmesg --clear}. */
+    public void clear() {
+        entries.clear();
+    }
+}

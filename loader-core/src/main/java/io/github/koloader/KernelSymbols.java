@@ -1,0 +1,27 @@
+package io.github.koloader;
+
+import io.github.koloader.memory.Address;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The symbols that the kernel itself exports; those of modules are found in the modules. A kernel asks once for each
+ * name, so answers must not change.
+ */
+@FunctionalInterface
+public interface KernelSymbols {
+    /** The export of that name; empty if there is none. */
+    Optional<ExportedSymbol> find(String name);
+
+    /** A kernel that exports nothing. */
+    static KernelSymbols none() {
+        return name -> Optional.empty();
+    }
+
+    /** These symbols, for everybody, without CRCs. */
+    static KernelSymbols of(Map<String, Address> addresses) {
+        Map<String, Address> copy = new LinkedHashMap<>(addresses);
+        return name -> Optional.ofNullable(copy.get(name)).map(address -> ExportedSymbol.of(name, address));
+    }
+}

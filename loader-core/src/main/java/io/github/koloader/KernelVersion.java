@@ -1,0 +1,42 @@
+package io.github.koloader;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The version of a kernel, as far as behaviour depends on it.
+ *
+ * @param major first number
+ * @param minor second number
+ */
+public record KernelVersion(int major, int minor) implements Comparable<KernelVersion> {
+    private static final Pattern LEADING = Pattern.compile("(\\d{1,6})\\.(\\d{1,6})(?!\\d)");
+
+    /**
+     * Reads the beginning of a release such as {@code 6.1.0-50-amd64}.
+     *
+     * @throws IllegalArgumentException if it does not begin with two numbers
+     */
+    public static KernelVersion parse(String release) {
+        Matcher matcher = LEADING.matcher(release);
+        if (!matcher.lookingAt()) {
+            throw new IllegalArgumentException("no kernel release: " + release);
+        }
+        return new KernelVersion(Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
+    }
+
+    /** Whether this is that version or a later one. */
+    public boolean atLeast(int otherMajor, int otherMinor) {
+        return major != otherMajor ? major > otherMajor : minor >= otherMinor;
+    }
+
+    @Override
+    public int compareTo(KernelVersion other) {
+        return major != other.major ? Integer.compare(major, other.major) : Integer.compare(minor, other.minor);
+    }
+
+    @Override
+    public String toString() {
+        return major + "." + minor;
+    }
+}

@@ -1,0 +1,96 @@
+package io.github.koloader;
+
+import static java.util.stream.Collectors.joining;
+
+import java.util.List;
+
+/**
+ * The one way a load or an unload fails. Nothing half-done is left behind: memory, modules and exports are as before,
+ * only the kernel's taints and its log may have grown, as on Linux.
+ */
+public final class LoadException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final int errnoNumber;
+    private final transient List<LogLine> lines;
+
+    /**
+     * A failure.
+     *
+     * @param errno what the system call answers
+     * @param lines what the kernel logs about it, possibly nothing
+     */
+    public LoadException(Errno errno, List<LogLine> lines) {
+        this(errno.number(), lines, describe(errno.name() + " (" + errno.text() + ")", lines), null);
+    }
+
+    /** A failure with one log line. */
+    public LoadException(Errno errno, LogLine line) {
+        this(errno, List.of(line));
+    }
+
+    /** A failure of which the kernel logs nothing; {@code explanation} is for people only. */
+    public static LoadException silent(Errno errno, String explanation) {
+        return new LoadException(
+                errno.number(), List.of(), errno.name() + " (" + errno.text() + "): " + explanation, null);
+    }
+
+    /** A failure with a number that init chose itself. */
+    public static LoadException ofInit(int errnoNumber, String explanation) {
+        Errno errno = Errno.of(errnoNumber);
+        String name = errno == null ? "errno " + errnoNumber : errno.name() + " (" + errno.text() + ")";
+        return new LoadException(errnoNumber, List.of(), name + ": " + explanation, null);
+    }
+
+    private LoadException(
+            int errnoNumber,
+            List<LogLine> lines,
+            String message,
+            @org.jspecify.annotations.Nullable Throwable cause) {
+        super(message, cause);
+        this.errnoNumber = errnoNumber;
+        this.lines = List.copyOf(lines);
+    }
+
+    /** The same failure with what caused it. */
+    public LoadException causedBy(Throwable cause) {
+        return new LoadException(errnoNumber, lines, getMessage() == null ? "" : getMessage(), cause);
+    }
+
+    private static String describe(String name, List<LogLine> lines) {
+        return lines.isEmpty() ? name : name + ": " + join(lines);
+    }
+
+    private static String join(List<LogLine> lines) {
+        return lines.stream().map(LogLine::text).collect(joining("\n"));
+    }
+
+    /**
+     * The error.
+     *
+     * @throws IllegalStateException if init failed with a number that {@link Errno} does not name; see {@link
+     *     #errnoNumber()}
+     */
+    public Errno errno() {
+        Errno errno = Errno.of(errnoNumber);
+        if (errno == null) {
+            throw new IllegalStateException("errno " + errnoNumber + " has no name here");
+        }
+        return errno;
+    }
+
+    /** The positive error number. */
+    public int errnoNumber() {
+        return errnoNumber;
+    }
+
+    /** What the kernel logged about the failure, possibly nothing; without warnings that came before. */
+    public List<LogLine> lines() {
+        return lines == null ? List.of() : lines;
+    }
+
+    /** The texts of {@link #lines()}, separated by newlines. */
+    public String dmesg() {
+        return join(lines());
+    }
+}

@@ -1,0 +1,20 @@
+package io.github.koloader.arch;
+
+/** How the value of a relocation comes about: S symbol, A addend, P place. */
+public enum Formula {
+    /** Nothing is computed. */
+    NONE,
+    /** S + A. */
+    ABSOLUTE,
+    /** S + A − P. */
+    PC_RELATIVE;
+
+    /** The value, modulo 2^64. */
+    public long value(long s, long a, long p) {
+        return switch (this) {
+            case NONE -> 0;
+            case ABSOLUTE -> s + a;
+            case PC_RELATIVE -> s + a - p;
+        };
+    }
+}

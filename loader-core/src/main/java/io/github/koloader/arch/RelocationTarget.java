@@ -1,0 +1,157 @@
+package io.github.koloader.arch;
+
+import io.github.koloader.KernelConfig;
+import io.github.koloader.LoadException;
+import io.github.koloader.image.RelocationTable;
+import io.github.koloader.image.SymbolTable;
+import io.github.koloader.internal.Words;
+import java.util.Objects;
+
+/** A section at its final address, with what its relocations need. */
+public final class RelocationTarget {
+    private final KernelConfig config;
+    private final String module;
+    private final byte[] array;
+    private final int start;
+    private final long size;
+    private final long address;
+    private final SymbolTable symbols;
+    private final long[] values;
+
+    /**
+     * A section to be relocated.
+     *
+     * @param config the kernel
+     * @param module name of the module
+     * @param array where the section's bytes live
+     * @param start index of the first
+     * @param size bytes of the section
+     * @param address address of its first byte
+     * @param symbols the module's symbols
+     * @param values their final values by index
+     */
+    public RelocationTarget(
+            KernelConfig config,
+            String module,
+            byte[] array,
+            int start,
+            int size,
+            long address,
+            SymbolTable symbols,
+            long[] values) {
+        Objects.checkFromIndexSize(start, size, array.length);
+        this.config = config;
+        this.module = module;
+        this.array = array;
+        this.start = start;
+        this.size = size;
+        this.address = address;
+        this.symbols = symbols;
+        this.values = values;
+    }
+
+    /** The kernel. */
+    public KernelConfig config() {
+        return config;
+    }
+
+    /** Name of the module. */
+    public String module() {
+        return module;
+    }
+
+    /** Address of the section's first byte. */
+    public long address() {
+        return address;
+    }
+
+    /** The module's symbols. */
+    public SymbolTable symbols() {
+        return symbols;
+    }
+
+    /**
+     * Applies every entry of {@code table} in order: looks its row up, computes the value, checks it, writes it. A
+     * rejected entry leaves its place as it was.
+     *
+     * @throws LoadException the architecture's {@link Architecture#rejection}
+     */
+    public void applyRows(Architecture architecture, RelocationTable table) {
+        RelocationTypes rows = architecture.relocationTypes();
+        boolean bigEndian = table.encoding().bigEndian();
+        boolean wide = table.encoding().wide();
+        boolean addends = table.hasAddends();
+        int count = table.count();
+        for (int i = 0; i < count; i++) {
+            RelocationType row = rows.byCode(table.type(i));
+            if (row == null) {
+                throw rejection(architecture, table, i, RelocationFailure.Kind.UNKNOWN_TYPE, 0);
+            }
+            Field field = row.field();
+            int fieldSize = field.size();
+            if (fieldSize == 0) {
+                continue;
+            }
+            long offset = table.offset(i);
+            if (offset < 0 || offset > size - fieldSize) {
+                throw rejection(architecture, table, i, RelocationFailure.Kind.OUTSIDE_SECTION, 0);
+            }
+            int symbol = table.symbolIndex(i);
+            if (symbol < 0 || symbol >= values.length) {
+                throw rejection(architecture, table, i, RelocationFailure.Kind.NO_SUCH_SYMBOL, 0);
+            }
+            int at = start + (int) offset;
+            long old = readField(at, fieldSize, bigEndian);
+            long a = addends ? table.addend(i) : field.implicitAddend(old);
+            long value = row.formula().value(values[symbol], a, address + offset);
+            if (!wide) {
+                value = (int) value;
+            }
+            if (field.ontoZero() && old != 0) {
+                throw rejection(architecture, table, i, RelocationFailure.Kind.PLACE_NOT_ZERO, value);
+            }
+            if (!field.fits(value)) {
+                throw rejection(architecture, table, i, RelocationFailure.Kind.OVERFLOW, value);
+            }
+            writeField(at, fieldSize, field.insert(old, value), bigEndian);
+        }
+    }
+
+    private long readField(int at, int fieldSize, boolean bigEndian) {
+        return switch (fieldSize) {
+            case 8 -> Words.readLong(array, at, bigEndian);
+            case 4 -> Integer.toUnsignedLong(Words.readInt(array, at, bigEndian));
+            case 2 -> Words.readShort(array, at, bigEndian) & 0xffffL;
+            default -> array[at] & 0xffL;
+        };
+    }
+
+    private void writeField(int at, int fieldSize, long value, boolean bigEndian) {
+        switch (fieldSize) {
+            case 8 -> Words.writeLong(array, at, value, bigEndian);
+            case 4 -> Words.writeInt(array, at, (int) value, bigEndian);
+            case 2 -> Words.writeShort(array, at, (int) value, bigEndian);
+            default -> array[at] = (byte) value;
+        }
+    }
+
+    private LoadException rejection(
+            Architecture architecture, RelocationTable table, int entry, RelocationFailure.Kind kind, long value) {
+        int symbol = table.symbolIndex(entry);
+        boolean known = symbol >= 0 && symbol < values.length;
+        return architecture.rejection(
+                new RelocationFailure(
+                        kind,
+                        config,
+                        module,
+                        table.section(),
+                        entry,
+                        table.type(entry),
+                        known ? symbols.name(symbol) : "",
+                        known ? values[symbol] : 0,
+                        table.addend(entry),
+                        address + table.offset(entry),
+                        value,
+                        table.offset(entry)));
+    }
+}

@@ -1,0 +1,46 @@
+package io.github.koloader.arch;
+
+import static com.google.common.base.Preconditions.checkArgument;
+
+import java.util.AbstractList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of an architecture, in its order, and found by number. */
+public final class RelocationTypes extends AbstractList<RelocationType> {
+    private final List<RelocationType> rows;
+    private final @Nullable RelocationType[] byCode;
+
+    private RelocationTypes(List<RelocationType> rows) {
+        this.rows = rows;
+        this.byCode = new RelocationType[1 + rows.stream().mapToInt(RelocationType::code).max().orElse(-1)];
+        for (RelocationType row : rows) {
+            checkArgument(byCode[row.code()] == null, "two rows for relocation type %s", row.code());
+            byCode[row.code()] = row;
+        }
+    }
+
+    /**
+     * A table of these rows.
+     *
+     * @throws IllegalArgumentException if two have the same number
+     */
+    public static RelocationTypes of(RelocationType... rows) {
+        return new RelocationTypes(List.of(rows));
+    }
+
+    /** The row of that number, or {@code null} if the kernel refuses it. */
+    public @Nullable RelocationType byCode(int code) {
+        return code >= 0 && code < byCode.length ? byCode[code] : null;
+    }
+
+    @Override
+    public RelocationType get(int index) {
+        return rows.get(index);
+    }
+
+    @Override
+    public int size() {
+        return rows.size();
+    }
+}

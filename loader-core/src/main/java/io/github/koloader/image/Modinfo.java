@@ -1,0 +1,157 @@
+package io.github.koloader.image;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The {@code .modinfo} section: strings {@code tag=value}, separated by NULs. A multimap: {@code alias} and others
+ * repeat. Order is that of the section.
+ *
+ * <p>A module does not say how its text is encoded. Values are decoded as UTF-8, and one character a byte (ISO 8859-1)
+ * where they are not valid UTF-8; {@link #entries()} has the bytes.
+ *
+ * @kernel kernel/module/main.c, get_next_modinfo()
+ */
+public final class Modinfo {
+    /**
+     * One entry.
+     *
+     * @param tag what stands before the first {@code =}; the whole string if there is none
+     * @param value the bytes after it
+     */
+    public record Entry(String tag, Bytes value) {
+        /** The value as text. */
+        public String text() {
+            return decode(value);
+        }
+    }
+
+    /** No information. */
+    public static final Modinfo EMPTY = new Modinfo(Bytes.EMPTY);
+
+    private final Bytes bytes;
+
+    /** A view on the section's contents. */
+    public Modinfo(Bytes bytes) {
+        this.bytes = bytes;
+    }
+
+    /** The section's contents. */
+    public Bytes bytes() {
+        return bytes;
+    }
+
+    /** The value of the first entry with that tag. */
+    public Optional<String> first(String tag) {
+        int at = find(tag, 0);
+        return at < 0 ? Optional.empty() : Optional.of(decode(valueAt(at, tag)));
+    }
+
+    /** As {@link #first}, one character a byte: as the kernel compares and prints it. */
+    public Optional<String> firstRaw(String tag) {
+        int at = find(tag, 0);
+        return at < 0 ? Optional.empty() : Optional.of(valueAt(at, tag).toLatin1());
+    }
+
+    /** Whether there is an entry with that tag. */
+    public boolean has(String tag) {
+        return find(tag, 0) >= 0;
+    }
+
+    /** The values of all entries with that tag, possibly none. */
+    public List<String> all(String tag) {
+        List<String> values = new ArrayList<>();
+        for (int at = find(tag, 0); at >= 0; at = find(tag, next(at))) {
+            values.add(decode(valueAt(at, tag)));
+        }
+        return List.copyOf(values);
+    }
+
+    /** All entries. Empty strings are left out. */
+    public List<Entry> entries() {
+        List<Entry> entries = new ArrayList<>();
+        for (int at = 0; at >= 0 && at < bytes.size(); at = next(at)) {
+            int length = bytes.textLength(at);
+            if (length > 0) {
+                int equals = bytes.indexOf((byte) '=', at);
+                boolean split = equals >= 0 && equals < at + length;
+                int tagLength = split ? equals - at : length;
+                int valueAt = split ? equals + 1 : at + length;
+                entries.add(
+                        new Entry(
+                                bytes.slice(at, tagLength).toLatin1(),
+                                bytes.slice(valueAt, at + length - valueAt)));
+            }
+        }
+        return List.copyOf(entries);
+    }
+
+    /** Index of the first entry with that tag at or after the entry that starts at {@code from}, or −1. */
+    private int find(String tag, int from) {
+        byte[] array = bytes.array;
+        int end = bytes.start + bytes.size();
+        int length = tag.length();
+        for (int at = from; at >= 0 && at < bytes.size(); at = next(at)) {
+            int i = bytes.start + at;
+            if (end - i > length && array[i + length] == '=') {
+                int k = 0;
+                while (k < length && (array[i + k] & 0xff) == tag.charAt(k)) {
+                    k++;
+                }
+                if (k == length) {
+                    return at;
+                }
+            }
+        }
+        return -1;
+    }
+
+    /** Start of the entry after the one at {@code at}, or −1: over non-NULs, then over NULs, to the last byte but one. */
+    private int next(int at) {
+        byte[] array = bytes.array;
+        int last = bytes.start + bytes.size() - 1;
+        int i = bytes.start + at;
+        while (i < last && array[i] != 0) {
+            i++;
+        }
+        while (i < last && array[i] == 0) {
+            i++;
+        }
+        return i < last ? i - bytes.start : -1;
+    }
+
+    private Bytes valueAt(int at, String tag) {
+        int from = at + tag.length() + 1;
+        return bytes.slice(from, bytes.textLength(from));
+    }
+
+    private static String decode(Bytes value) {
+        byte[] raw = value.toByteArray();
+        try {
+            return UTF_8.newDecoder().decode(ByteBuffer.wrap(raw)).toString();
+        } catch (CharacterCodingException e) {
+            return new String(raw, ISO_8859_1); // as the javadoc of the class says
+        }
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Modinfo that && bytes.equals(that.bytes);
+    }
+
+    @Override
+    public int hashCode() {
+        return bytes.hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return "Modinfo" + entries();
+    }
+}

@@ -1,0 +1,95 @@
+package io.github.koloader.image;
+
+import java.util.Objects;
+
+/**
+ * {@code __versions}: the CRC a module was built against, for each symbol it imports; a view on the file's bytes, 64
+ * per entry.
+ *
+ * @kernel include/linux/module.h, struct modversion_info
+ */
+public final class VersionTable {
+    /** Bytes of an entry. */
+    public static final int ENTRY_SIZE = 64;
+
+    /** No entries. */
+    public static final VersionTable EMPTY = new VersionTable(Bytes.EMPTY, Encoding.ELF64_LSB);
+
+    private final Bytes bytes;
+    private final Encoding encoding;
+
+    /** A view on the section's contents; a rest shorter than an entry is not looked at. */
+    public VersionTable(Bytes bytes, Encoding encoding) {
+        this.bytes = bytes;
+        this.encoding = encoding;
+    }
+
+    /** Number of entries. */
+    public int count() {
+        return bytes.size() / ENTRY_SIZE;
+    }
+
+    /** The word that holds the CRC, which is its low 32 bits. */
+    public long crc(int index) {
+        return bytes.readWord(Objects.checkIndex(index, count()) * ENTRY_SIZE, encoding);
+    }
+
+    private int nameAt(int index) {
+        return Objects.checkIndex(index, count()) * ENTRY_SIZE + encoding.wordSize();
+    }
+
+    private int nameLength(int index) {
+        return Math.min(bytes.textLength(nameAt(index)), ENTRY_SIZE - encoding.wordSize());
+    }
+
+    /** The name: up to its NUL or the end of the entry. */
+    public String name(int index) {
+        return bytes.slice(nameAt(index), nameLength(index)).toLatin1();
+    }
+
+    /** Hash of the name: {@link SymbolTable#hashOf} of it. */
+    public int nameHash(int index) {
+        byte[] array = bytes.array;
+        int i = bytes.start + nameAt(index);
+        int end = i + ENTRY_SIZE - encoding.wordSize();
+        int hash = 0;
+        byte next;
+        while (i < end && (next = array[i]) != 0) {
+            hash = 31 * hash + (next & 0xff);
+            i++;
+        }
+        return hash;
+    }
+
+    /** Whether entry {@code index} has the name of symbol {@code symbol}. */
+    public boolean sameName(int index, SymbolTable symbols, int symbol) {
+        int length = nameLength(index);
+        if (length != symbols.nameLength(symbol)) {
+            return false;
+        }
+        Bytes strings = symbols.strings();
+        int at = nameAt(index);
+        int from = symbols.nameOffset(symbol);
+        for (int i = 0; i < length; i++) {
+            if (bytes.get(at + i) != strings.get(from + i)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Index of the first entry of that name, or −1. */
+    public int indexOf(String name) {
+        for (int i = 0; i < count(); i++) {
+            if (name(i).equals(name)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    @Override
+    public String toString() {
+        return "VersionTable[" + count() + "]";
+    }
+}

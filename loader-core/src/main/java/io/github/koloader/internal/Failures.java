@@ -1,0 +1,201 @@
+package io.github.koloader.internal;
+
+import static io.github.koloader.LogLevel.ERR;
+import static io.github.koloader.LogLevel.WARNING;
+
+import io.github.koloader.Errno;
+import io.github.koloader.LoadException;
+import io.github.koloader.LogLevel;
+import io.github.koloader.LogLine;
+import io.github.koloader.arch.RelocationFailure;
+import java.util.List;
+
+/**
+ * Every way a load or an unload can fail in this module: errno and what the kernel logs. Texts are the kernel's, unless
+ * the comment says otherwise.
+ */
+public final class Failures {
+    private Failures() {}
+
+    private static LoadException failure(Errno errno, LogLevel level, String format, Object... arguments) {
+        return new LoadException(errno, new LogLine(level, format.formatted(arguments)));
+    }
+
+    /** The file is for another machine. */
+    public static LoadException wrongArchitecture(int machine) {
+        return failure(Errno.ENOEXEC, ERR, "Invalid architecture in ELF header: %d", machine);
+    }
+
+    /** No symbol table. */
+    public static LoadException noSymbols(String name) {
+        return failure(Errno.ENOEXEC, WARNING, "%s: module has no symbols (stripped?)", name);
+    }
+
+    /** No {@code struct module}. */
+    public static LoadException noModuleFound(String name) {
+        return failure(Errno.ENOEXEC, WARNING, "%s: No module found in object", name);
+    }
+
+    /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
+    public static LoadException thisModuleTooSmall(String section, long offset, long size) {
+        return failure(
+                Errno.ENOEXEC, ERR, "section %s at offset 0x%x: %d bytes hold no struct module", section, offset, size);
+    }
+
+    /** Since 6.4: its size is not that of this kernel's {@code struct module}. */
+    public static LoadException thisModuleSize(String name) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
+                        + " at run time",
+                name);
+    }
+
+    /** Named by {@code module_blacklist=}. */
+    public static LoadException blacklisted(String name) {
+        return failure(Errno.EPERM, ERR, "Module %s is blacklisted", name);
+    }
+
+    /** {@code module_layout} has another CRC, or none and forced loading is off. */
+    public static LoadException wrongStructModuleVersion(List<LogLine> lines) {
+        return new LoadException(Errno.ENOEXEC, lines);
+    }
+
+    /** No vermagic, and forced loading is off. */
+    public static LoadException noVermagic(String name) {
+        return LoadException.silent(Errno.ENOEXEC, name + " has no vermagic and forced loading is off");
+    }
+
+    /** Another vermagic. */
+    public static LoadException wrongVermagic(String name, String vermagic, String expected) {
+        return failure(
+                Errno.ENOEXEC, ERR, "%s: version magic '%s' should be '%s'", name, vermagic, expected);
+    }
+
+    /** A livepatch module without livepatch. */
+    public static LoadException noLivepatch(String name) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "%s: module is marked as livepatch module, but livepatch support is disabled",
+                name);
+    }
+
+    /** A section that can be written and executed. */
+    public static LoadException writableAndExecutable(String name, String section, int index) {
+        return failure(
+                Errno.ENOEXEC, ERR, "%s: section %s (index %d) has invalid WRITE|EXEC flags", name, section, index);
+    }
+
+    /** No memory for the module. */
+    public static LoadException noMemory(String name, long size) {
+        return LoadException.silent(Errno.ENOMEM, "no room for " + size + " bytes of " + name);
+    }
+
+    /** A module of that name is there. */
+    public static LoadException alreadyLoaded(String name) {
+        return LoadException.silent(Errno.EEXIST, "a module named " + name + " is loaded");
+    }
+
+    /** A module of that name is coming or going. */
+    public static LoadException nameBusy(String name) {
+        return LoadException.silent(Errno.EBUSY, "a module named " + name + " is being loaded or unloaded");
+    }
+
+    /** No room for per-CPU data. */
+    public static LoadException noPerCpuMemory(String name, long size) {
+        return failure(
+                Errno.ENOMEM, WARNING, "%s: Could not allocate %d bytes percpu data", name, size);
+    }
+
+    /** Both kinds of constructors. */
+    public static LoadException twoKindsOfConstructors(String name) {
+        return failure(Errno.EINVAL, WARNING, "%s: has both .ctors and .init_array.", name);
+    }
+
+    /** Exports without CRCs, and forced loading is off. */
+    public static LoadException noVersionsForExports(String name) {
+        return LoadException.silent(Errno.ENOEXEC, name + " exports symbols without versions, forced loading is off");
+    }
+
+    /** Symbols that cannot be resolved, each with its line; the error is that of the last. */
+    public static LoadException unresolved(Errno last, List<LogLine> lines) {
+        return new LoadException(last, lines);
+    }
+
+    /** REL where only RELA is taken, or the other way round: the kernel's text is the same for both. */
+    public static LoadException relocationKindUnsupported(String name) {
+        return failure(Errno.ENOEXEC, ERR, "module %s: REL relocation unsupported", name);
+    }
+
+    /** Ours: a relocation that Linux would apply to, or with, wild memory. */
+    public static LoadException relocation(RelocationFailure failure) {
+        String what =
+                switch (failure.kind()) {
+                    case UNKNOWN_TYPE -> "has unknown type " + failure.type();
+                    case OVERFLOW -> "of type " + failure.type() + " overflows with value 0x"
+                            + Long.toHexString(failure.value());
+                    case PLACE_NOT_ZERO -> "of type " + failure.type() + " meets a place that is not zero";
+                    case OUTSIDE_SECTION -> "patches offset 0x" + Long.toHexString(failure.offset())
+                            + ", which is outside its section";
+                    case NO_SUCH_SYMBOL -> "refers to a symbol that is not in the symbol table";
+                };
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "%s: relocation %d of section %d %s",
+                failure.module(),
+                failure.entry(),
+                failure.relocationSection(),
+                what);
+    }
+
+    /** Ours: an export whose name or namespace does not lie in the module. */
+    public static LoadException exportOutsideModule(String name, String section, long offset) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "%s: export at offset 0x%x of section %s points outside the module",
+                name,
+                offset,
+                section);
+    }
+
+    /** An export that exists already. */
+    public static LoadException duplicateExport(String name, String symbol, String owner) {
+        return failure(
+                Errno.ENOEXEC, ERR, "%s: exports duplicate symbol %s (owned by %s)", name, symbol, owner);
+    }
+
+    /** Init answered a negative number. */
+    public static LoadException initFailed(String name, int result) {
+        return LoadException.ofInit(-result, "init of " + name + " returned " + result);
+    }
+
+    /** No module of that name. */
+    public static LoadException notLoaded(String name) {
+        return LoadException.silent(Errno.ENOENT, "no module named " + name + " is loaded");
+    }
+
+    /** Other modules use it, or its reference count is above zero. */
+    public static LoadException inUse(String name, String users) {
+        return LoadException.silent(
+                Errno.EAGAIN, name + " is in use" + (users.isEmpty() ? "" : " by " + users));
+    }
+
+    /** Not live. */
+    public static LoadException notLive(String name, String state) {
+        return LoadException.silent(Errno.EBUSY, name + " is " + state);
+    }
+
+    /** Init without exit. */
+    public static LoadException permanent(String name) {
+        return LoadException.silent(Errno.EBUSY, name + " has an init but no exit function: it is permanent");
+    }
+
+    /** Built without unloading. */
+    public static LoadException cannotUnload() {
+        return LoadException.silent(Errno.ENOSYS, "this kernel is built without CONFIG_MODULE_UNLOAD");
+    }
+}

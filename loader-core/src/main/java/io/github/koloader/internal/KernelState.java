@@ -1,0 +1,131 @@
+package io.github.koloader.internal;
+
+import io.github.koloader.Executor;
+import io.github.koloader.Kernel;
+import io.github.koloader.KernelConfig;
+import io.github.koloader.KernelLog;
+import io.github.koloader.LoadObserver;
+import io.github.koloader.LogLevel;
+import io.github.koloader.LogLine;
+import io.github.koloader.Module;
+import io.github.koloader.Taint;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.memory.AddressSpace;
+import io.github.koloader.memory.ModuleAllocator;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+
+/** What a kernel holds: all state there is, besides memory's. */
+public final class KernelState {
+    /** What users see. */
+    public final Kernel kernel;
+
+    /** Its options. */
+    public final KernelConfig config;
+
+    /** Its architecture. */
+    public final Architecture architecture;
+
+    /** Its memory. */
+    public final AddressSpace memory;
+
+    /** Finds addresses. */
+    public final ModuleAllocator allocator;
+
+    /** Runs code. */
+    public final Executor executor;
+
+    /** Its log. */
+    public final KernelLog log;
+
+    /** Is told how far a load has come. */
+    public final LoadObserver observer;
+
+    /** All exports. */
+    public final ExportIndex exports;
+
+    /** Stub addresses for symbols that nobody exports. */
+    public final Stubs stubs;
+
+    /** Bytes that modules may take together. */
+    public final long memoryLimit;
+
+    /** Bytes that they take. */
+    public long memoryUsed;
+
+    /** Makes what users see of a module. */
+    public final Function<LoadedModule, Module> facades;
+
+    /** All modules by name, oldest first, the unformed included. */
+    public final Map<String, LoadedModule> modules = new LinkedHashMap<>();
+
+    /** Why it is tainted. */
+    public final EnumSet<Taint> taints = EnumSet.noneOf(Taint.class);
+
+    private final Set<String> saidOnce = new HashSet<>();
+
+    /** A kernel without modules. */
+    public KernelState(
+            Kernel kernel,
+            KernelConfig config,
+            Architecture architecture,
+            AddressSpace memory,
+            ModuleAllocator allocator,
+            Executor executor,
+            KernelLog log,
+            LoadObserver observer,
+            ExportIndex exports,
+            Stubs stubs,
+            long memoryLimit,
+            Function<LoadedModule, Module> facades) {
+        this.kernel = kernel;
+        this.config = config;
+        this.architecture = architecture;
+        this.memory = memory;
+        this.allocator = allocator;
+        this.executor = executor;
+        this.log = log;
+        this.observer = observer;
+        this.exports = exports;
+        this.stubs = stubs;
+        this.memoryLimit = memoryLimit;
+        this.facades = facades;
+    }
+
+    /** Logs a line. */
+    public void log(LogLevel level, String format, Object... arguments) {
+        log.add(new LogLine(level, format.formatted(arguments)));
+    }
+
+    /** Whether this is the first time since boot that {@code what} happens. */
+    public boolean once(String what) {
+        return saidOnce.add(what);
+    }
+
+    /** Taints the kernel and a module. */
+    public void taint(Set<Taint> module, Taint taint) {
+        taints.add(taint);
+        module.add(taint);
+    }
+
+    /**
+     * What happens to a module that lacks what only a forced load can do without.
+     *
+     * @return whether it is taken all the same
+     * @kernel kernel/module/main.c, try_to_force_load()
+     */
+    public boolean tryToForceLoad(Set<Taint> module, String name, String reason) {
+        if (!config.forceLoad()) {
+            return false;
+        }
+        if (!taints.contains(Taint.FORCED_MODULE)) {
+            log(LogLevel.WARNING, "%s: %s: kernel tainted.", name, reason);
+        }
+        taint(module, Taint.FORCED_MODULE);
+        return true;
+    }
+}

@@ -1,0 +1,77 @@
+package io.github.koloader.internal;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+
+/** Reads and writes 16-, 32- and 64-bit words of a byte array in either byte order, at any alignment. */
+public final class Words {
+    private static final VarHandle SHORT_LE = view(short[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle SHORT_BE = view(short[].class, ByteOrder.BIG_ENDIAN);
+    private static final VarHandle INT_LE = view(int[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INT_BE = view(int[].class, ByteOrder.BIG_ENDIAN);
+    private static final VarHandle LONG_LE = view(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONG_BE = view(long[].class, ByteOrder.BIG_ENDIAN);
+
+    private Words() {}
+
+    private static VarHandle view(Class<?> type, ByteOrder order) {
+        return MethodHandles.byteArrayViewVarHandle(type, order);
+    }
+
+    /** The 16 bits at {@code at}, as a signed number. */
+    public static short readShort(byte[] array, int at, boolean bigEndian) {
+        return bigEndian ? (short) SHORT_BE.get(array, at) : (short) SHORT_LE.get(array, at);
+    }
+
+    /** The 32 bits at {@code at}. */
+    public static int readInt(byte[] array, int at, boolean bigEndian) {
+        return bigEndian ? (int) INT_BE.get(array, at) : (int) INT_LE.get(array, at);
+    }
+
+    /** The 64 bits at {@code at}. */
+    public static long readLong(byte[] array, int at, boolean bigEndian) {
+        return bigEndian ? (long) LONG_BE.get(array, at) : (long) LONG_LE.get(array, at);
+    }
+
+    /** A word of 4 or 8 bytes; 4 bytes are zero-extended. */
+    public static long readWord(byte[] array, int at, int wordSize, boolean bigEndian) {
+        return wordSize == 8 ? readLong(array, at, bigEndian) : Integer.toUnsignedLong(readInt(array, at, bigEndian));
+    }
+
+    /** Writes the low 16 bits of {@code value}. */
+    public static void writeShort(byte[] array, int at, int value, boolean bigEndian) {
+        if (bigEndian) {
+            SHORT_BE.set(array, at, (short) value);
+        } else {
+            SHORT_LE.set(array, at, (short) value);
+        }
+    }
+
+    /** Writes 32 bits. */
+    public static void writeInt(byte[] array, int at, int value, boolean bigEndian) {
+        if (bigEndian) {
+            INT_BE.set(array, at, value);
+        } else {
+            INT_LE.set(array, at, value);
+        }
+    }
+
+    /** Writes 64 bits. */
+    public static void writeLong(byte[] array, int at, long value, boolean bigEndian) {
+        if (bigEndian) {
+            LONG_BE.set(array, at, value);
+        } else {
+            LONG_LE.set(array, at, value);
+        }
+    }
+
+    /** Writes the low 4 or all 8 bytes of {@code value}. */
+    public static void writeWord(byte[] array, int at, long value, int wordSize, boolean bigEndian) {
+        if (wordSize == 8) {
+            writeLong(array, at, value, bigEndian);
+        } else {
+            writeInt(array, at, (int) value, bigEndian);
+        }
+    }
+}

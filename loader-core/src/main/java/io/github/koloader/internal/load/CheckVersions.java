@@ -1,0 +1,129 @@
+package io.github.koloader.internal.load;
+
+import static io.github.koloader.LogLevel.WARNING;
+
+import io.github.koloader.KernelConfig;
+import io.github.koloader.LogLine;
+import io.github.koloader.Taint;
+import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.SymbolTable;
+import io.github.koloader.image.VersionTable;
+import io.github.koloader.internal.ExportIndex;
+import io.github.koloader.internal.KernelState;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Compares the CRCs a module was built against with those of the exports it finds. Names are found through a hash
+ * table, so that a module with thousands of imports costs no more for each.
+ *
+ * @kernel kernel/module/version.c, check_version()
+ */
+final class CheckVersions {
+    private final KernelState kernel;
+    private final SymbolTable symbols;
+    private final String infoName;
+    private final Set<Taint> taints;
+    private final boolean present;
+    private final VersionTable versions;
+    private final List<LogLine> complaints = new ArrayList<>();
+    private int[] slots = {};
+    private int[] hashes = {};
+
+    CheckVersions(KernelState kernel, ModuleImage image, String infoName, Set<Taint> taints) {
+        this.kernel = kernel;
+        this.symbols = image.symbols();
+        this.infoName = infoName;
+        this.taints = taints;
+        this.present = image.allocatedSectionIndex("__versions") != 0;
+        this.versions = image.versions();
+    }
+
+    /** What was said about symbols that do not agree. */
+    List<LogLine> complaints() {
+        return complaints;
+    }
+
+    /** Whether a symbol of the module agrees with the export it was resolved to. */
+    boolean agrees(ExportIndex.Export export, int symbol, int hash) {
+        if (!kernel.config.modversions() || !export.hasCrc) {
+            return true;
+        }
+        if (!present) {
+            return kernel.tryToForceLoad(taints, infoName, symbols.name(symbol));
+        }
+        int entry = find(symbol, hash);
+        return entry < 0
+                ? acceptsMissing(symbols.name(symbol))
+                : accepts(entry, export, () -> symbols.name(symbol));
+    }
+
+    /** Whether the module agrees with an export that none of its symbols refers to. */
+    boolean agrees(ExportIndex.Export export, String name) {
+        if (!kernel.config.modversions() || !export.hasCrc) {
+            return true;
+        }
+        if (!present) {
+            return kernel.tryToForceLoad(taints, infoName, name);
+        }
+        int entry = versions.indexOf(name);
+        return entry < 0 ? acceptsMissing(name) : accepts(entry, export, () -> name);
+    }
+
+    private boolean accepts(int entry, ExportIndex.Export export, java.util.function.Supplier<String> name) {
+        if (versions.crc(entry) == Integer.toUnsignedLong(export.crc)) {
+            return true;
+        }
+        complaints.add(
+                new LogLine(WARNING, infoName + ": disagrees about version of symbol " + name.get()));
+        return false;
+    }
+
+    private boolean acceptsMissing(String name) {
+        LogLine line = new LogLine(WARNING, infoName + ": no symbol version for " + name);
+        if (kernel.config.missingVersion() == KernelConfig.MissingVersion.WARN_ONCE) {
+            if (kernel.once("no symbol version")) {
+                kernel.log.add(line);
+            }
+            return true;
+        }
+        complaints.add(line);
+        return false;
+    }
+
+    /** Index of the first entry with the name of a symbol, or −1. */
+    private int find(int symbol, int hash) {
+        if (slots.length == 0) {
+            index();
+        }
+        int mask = slots.length - 1;
+        for (int slot = mix(hash) & mask; slots[slot] != 0; slot = slot + 1 & mask) {
+            int entry = slots[slot] - 1;
+            if (hashes[slot] == hash && versions.sameName(entry, symbols, symbol)) {
+                return entry;
+            }
+        }
+        return -1;
+    }
+
+    private static int mix(int hash) {
+        return hash ^ hash >>> 15;
+    }
+
+    private void index() {
+        int count = versions.count();
+        slots = new int[Math.max(2, Integer.highestOneBit(Math.max(1, count)) * 4)];
+        hashes = new int[slots.length];
+        int mask = slots.length - 1;
+        for (int entry = 0; entry < count; entry++) {
+            int hash = versions.nameHash(entry);
+            int slot = mix(hash) & mask;
+            while (slots[slot] != 0) {
+                slot = slot + 1 & mask;
+            }
+            slots[slot] = entry + 1;
+            hashes[slot] = hash;
+        }
+    }
+}

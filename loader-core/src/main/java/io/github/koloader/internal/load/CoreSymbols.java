@@ -1,0 +1,40 @@
+package io.github.koloader.internal.load;
+
+import io.github.koloader.KernelConfig;
+import io.github.koloader.image.SectionFlags;
+import io.github.koloader.image.SymbolTable;
+
+/**
+ * Which symbols stay when init memory is dropped.
+ *
+ * @kernel kernel/module/kallsyms.c, is_core_symbol()
+ */
+final class CoreSymbols {
+    private CoreSymbols() {}
+
+    /** For each section, whether its symbols stay. */
+    static boolean[] sectionsOf(
+            KernelConfig config, long[] flags, boolean[] init, int perCpu) {
+        boolean[] stays = new boolean[flags.length];
+        long needed =
+                config.kallsymsAll()
+                        ? SectionFlags.ALLOC
+                        : SectionFlags.ALLOC | SectionFlags.EXECINSTR;
+        for (int i = 1; i < stays.length; i++) {
+            stays[i] = (flags[i] & needed) == needed && !init[i];
+        }
+        if (perCpu != 0 && config.kallsymsAll() && config.atLeast(5, 0)) {
+            stays[perCpu] = true;
+        }
+        return stays;
+    }
+
+    /** Whether a symbol stays. */
+    static boolean stays(SymbolTable symbols, int symbol, boolean[] sections, boolean livepatch) {
+        if (symbol == 0 || livepatch) {
+            return true;
+        }
+        int section = symbols.sectionIndex(symbol);
+        return section < sections.length && sections[section] && symbols.nameOffset(symbol) != 0;
+    }
+}

@@ -1,0 +1,239 @@
+package io.github.koloader.internal.load;
+
+import static io.github.koloader.LogLevel.ERR;
+import static io.github.koloader.LogLevel.WARNING;
+
+import io.github.koloader.Errno;
+import io.github.koloader.LoadException;
+import io.github.koloader.LogLine;
+import io.github.koloader.ModuleState;
+import io.github.koloader.Taint;
+import io.github.koloader.image.SymbolTable;
+import io.github.koloader.internal.ExportIndex.Export;
+import io.github.koloader.internal.Failures;
+import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.LoadedModule;
+import io.github.koloader.internal.Placement;
+import io.github.koloader.internal.load.CheckImage.CheckedImage;
+import io.github.koloader.memory.Address;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gives every symbol its final value: those of the module by where their sections went, undefined ones by the exports
+ * of the kernel and of other modules. Names every symbol that cannot be resolved before it fails.
+ *
+ * @kernel kernel/module/main.c, simplify_symbols(), resolve_symbol()
+ */
+final class ResolveSymbols {
+    private static final int FOUND = 0;
+    private static final int NOT_FOUND = -1;
+
+    private final KernelState kernel;
+    private final CheckedImage checked;
+    private final LoadedModule module;
+    private final Placement placement;
+    private final SymbolTable symbols;
+    private final CheckVersions versions;
+    private final List<LogLine> complaints = new ArrayList<>();
+    private @Nullable List<String> importedNamespaces;
+    private @Nullable Errno lastError;
+    private int imports;
+
+    private ResolveSymbols(KernelState kernel, CheckedImage checked, LoadedModule module) {
+        this.kernel = kernel;
+        this.checked = checked;
+        this.module = module;
+        this.placement = module.placement;
+        this.symbols = checked.image().symbols();
+        this.versions = new CheckVersions(kernel, checked.image(), checked.infoName(), module.taints);
+    }
+
+    /**
+     * Resolves all symbols of a module.
+     *
+     * @param perCpu index of the per-CPU section, or 0
+     * @return their values by index
+     * @throws LoadException with the error of the last symbol that could not be resolved, and the lines of all
+     */
+    static long[] run(KernelState kernel, CheckedImage checked, LoadedModule module, int perCpu) {
+        return new ResolveSymbols(kernel, checked, module).run(perCpu);
+    }
+
+    private long[] run(int perCpu) {
+        int count = symbols.count();
+        long[] values = new long[count];
+        long[] bases = new long[placement.sections().size()];
+        for (int i = 1; i < bases.length; i++) {
+            bases[i] = i == perCpu ? module.perCpuBase : placement.address(i);
+        }
+        long mask = symbols.encoding().wide() ? -1L : 0xffff_ffffL;
+        for (int i = 1; i < count; i++) {
+            int section = symbols.sectionIndex(i);
+            if (section == SymbolTable.UNDEF) {
+                values[i] = undefined(i);
+            } else if (section < bases.length) {
+                values[i] = symbols.value(i) + bases[section] & mask;
+            } else {
+                values[i] = reserved(i, section, bases.length);
+            }
+        }
+        if (lastError != null) {
+            throw Failures.unresolved(lastError, complaints);
+        }
+        module.importCount = imports;
+        return values;
+    }
+
+    private long reserved(int symbol, int section, int sectionCount) {
+        switch (section) {
+            case SymbolTable.ABS, SymbolTable.LIVEPATCH -> {
+                return symbols.value(symbol);
+            }
+            case SymbolTable.COMMON -> {
+                if (!symbols.name(symbol).startsWith("__gnu_lto")) {
+                    complain(Errno.ENOEXEC, new LogLine(WARNING, module.name + ": please compile with -fno-common"));
+                }
+            }
+            default -> complain(
+                    Errno.ENOEXEC,
+                    new LogLine(
+                            ERR,
+                            "%s: Symbol %s has an invalid section index %d (max %d)"
+                                    .formatted(
+                                            module.name, symbols.name(symbol), section, sectionCount - 1)));
+        }
+        return symbols.value(symbol);
+    }
+
+    private void complain(Errno errno, LogLine line) {
+        lastError = errno;
+        complaints.add(line);
+    }
+
+    /** The value of an undefined symbol; complains if it has none and needs one. */
+    private long undefined(int symbol) {
+        int hash = symbols.nameHash(symbol);
+        boolean gplAllowed = !module.taints.contains(Taint.PROPRIETARY_MODULE);
+        Export export = kernel.exports.find(symbols, symbol, hash, gplAllowed);
+        int result = export == null ? NOT_FOUND : use(export, symbol, hash);
+        if (export != null && result == FOUND) {
+            imports++;
+            return export.address;
+        }
+        String name = symbols.name(symbol);
+        if (export == null) {
+            Optional<Address> stub = kernel.stubs.find(name);
+            if (stub.isPresent()) {
+                imports++;
+                return stub.get().value();
+            }
+        }
+        boolean excused =
+                symbols.isWeak(symbol) || kernel.architecture.toleratesUndefined(kernel.config, name);
+        if (result != NOT_FOUND || !excused) {
+            boolean silent = result == NOT_FOUND && !kernel.config.atLeast(4, 19);
+            Errno errno = result == NOT_FOUND ? Errno.ENOENT : Errno.of(result);
+            int shown = silent ? 0 : -errno.number();
+            complain(
+                    errno,
+                    new LogLine(WARNING, "%s: Unknown symbol %s (err %d)".formatted(module.name, name, shown)));
+        }
+        return symbols.value(symbol);
+    }
+
+    /**
+     * Checks whether the module may use an export, and takes a reference on its owner.
+     *
+     * @return {@link #FOUND}, {@link #NOT_FOUND}, or an error number
+     */
+    private int use(Export export, int symbol, int hash) {
+        if (export.gplOnly) {
+            module.usesGplOnly = true;
+        }
+        if (!inheritsTaint(export, symbol)) {
+            return NOT_FOUND;
+        }
+        if (!versions.agrees(export, symbol, hash)) {
+            complaints.addAll(versions.complaints());
+            versions.complaints().clear();
+            return Errno.EINVAL.number();
+        }
+        if (!export.namespace.isEmpty() && !importsNamespace(export, symbol)) {
+            return Errno.EINVAL.number();
+        }
+        return export.owner == null ? FOUND : reference(export.owner);
+    }
+
+    /** Whether the licence allows the use of a symbol of a proprietary module; if so, its taint is inherited. */
+    private boolean inheritsTaint(Export export, int symbol) {
+        LoadedModule owner = export.owner;
+        if (owner == null || !owner.taints.contains(Taint.PROPRIETARY_MODULE) || !kernel.config.atLeast(5, 9)) {
+            return true;
+        }
+        if (module.usesGplOnly) {
+            complaints.add(
+                    new LogLine(
+                            ERR,
+                            "%s: module using GPL-only symbols uses symbols %s from proprietary module %s."
+                                    .formatted(module.name, symbols.name(symbol), owner.name)));
+            return false;
+        }
+        if (module.taints.add(Taint.PROPRIETARY_MODULE)) {
+            kernel.log(
+                    WARNING,
+                    "%s: module uses symbols %s from proprietary module %s, inheriting taint.",
+                    module.name,
+                    symbols.name(symbol),
+                    owner.name);
+        }
+        return true;
+    }
+
+    private boolean importsNamespace(Export export, int symbol) {
+        if (importedNamespaces == null) {
+            importedNamespaces = checked.modinfo().all("import_ns");
+        }
+        if (importedNamespaces.contains(export.namespace)) {
+            return true;
+        }
+        String text =
+                "%s: module uses symbol (%s) from namespace %s, but does not import it."
+                        .formatted(module.name, symbols.name(symbol), export.namespace);
+        if (kernel.config.allowMissingNamespaceImports()) {
+            kernel.log.add(new LogLine(WARNING, text));
+            return true;
+        }
+        complaints.add(new LogLine(ERR, text));
+        return false;
+    }
+
+    /**
+     * Takes a reference on the module that owns a symbol, once for each pair of modules.
+     *
+     * @return {@link #FOUND}, or an error number
+     * @kernel kernel/module/main.c, ref_module()
+     */
+    private int reference(LoadedModule owner) {
+        if (module.uses.contains(owner)) {
+            return FOUND;
+        }
+        if (owner.state == ModuleState.COMING) {
+            // One thread: nobody can finish that init while this load waits, so the 30 seconds are over at once.
+            complaints.add(
+                    new LogLine(
+                            WARNING,
+                            "%s: gave up waiting for init of module %s.".formatted(module.name, owner.name)));
+            return Errno.EBUSY.number();
+        }
+        if (owner.state == ModuleState.GOING || owner.references == 0) {
+            return Errno.ENOENT.number();
+        }
+        owner.references++;
+        owner.users.add(module);
+        module.uses.add(owner);
+        return FOUND;
+    }
+}
