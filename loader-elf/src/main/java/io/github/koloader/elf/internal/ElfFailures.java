@@ -1,0 +1,119 @@
+package io.github.koloader.elf.internal;
+
+import io.github.koloader.Errno;
+import io.github.koloader.LoadException;
+import io.github.koloader.LogLevel;
+import io.github.koloader.LogLine;
+
+/**
+ * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of Linux 6.1, unless the
+ * comment says that they are ours, for what Linux does not look at.
+ */
+public final class ElfFailures {
+    private ElfFailures() {}
+
+    private static LoadException failure(String format, Object... arguments) {
+        return failure(Errno.ENOEXEC, format, arguments);
+    }
+
+    private static LoadException failure(Errno errno, String format, Object... arguments) {
+        return new LoadException(errno, new LogLine(LogLevel.ERR, format.formatted(arguments)));
+    }
+
+    /** Shorter than an ELF header. */
+    public static LoadException headerTooShort(long length) {
+        return failure("Invalid ELF header len %d", length);
+    }
+
+    /** Not an ELF file. */
+    public static LoadException wrongMagic() {
+        return failure("Invalid ELF header magic: != \u007fELF");
+    }
+
+    /** Not ET_REL. */
+    public static LoadException wrongType(int type) {
+        return failure("Invalid ELF header type: %d != %d", type, ElfConstants.ET_REL);
+    }
+
+    /** For another machine. */
+    public static LoadException wrongMachine(int machine) {
+        return failure("Invalid architecture in ELF header: %d", machine);
+    }
+
+    /** {@code e_shentsize} of another class. */
+    public static LoadException wrongSectionHeaderSize() {
+        return failure("Invalid ELF section header size");
+    }
+
+    /** The section headers do not lie in the file. */
+    public static LoadException sectionHeadersBeyondEnd() {
+        return failure("Invalid ELF section header overflow");
+    }
+
+    /** {@code e_shstrndx} is no section; extended numbering ends here as well. */
+    public static LoadException wrongNameIndex(int index, int count) {
+        return failure("Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)", index, index, count);
+    }
+
+    /** The name table does not lie in the file. */
+    public static LoadException nameTableBeyondEnd(int type) {
+        return failure("Invalid ELF section hdr(type %s)", Integer.toUnsignedString(type));
+    }
+
+    /** The name table is empty. */
+    public static LoadException emptyNameTable() {
+        return failure("empty section name table");
+    }
+
+    /** The name table does not end in NUL. */
+    public static LoadException nameTableUnterminated() {
+        return failure("ELF Spec violation: section name table isn't null terminated");
+    }
+
+    /** Section 0 is not the empty one. */
+    public static LoadException sectionZeroInUse(int type) {
+        return failure("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", type);
+    }
+
+    /** A symbol table without strings. */
+    public static LoadException wrongLink(int link, int count) {
+        return failure("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", link, link, count);
+    }
+
+    /** A section does not lie in the file. */
+    public static LoadException sectionBeyondEnd(int index, int type) {
+        return failure(
+                "Invalid ELF section in module (section %d type %s)", index, Integer.toUnsignedString(type));
+    }
+
+    /** An allocated section's name does not lie in the name table. */
+    public static LoadException sectionNameOutside(int index, int type) {
+        return failure(
+                "Invalid ELF section name in module (section %d type %s)", index, Integer.toUnsignedString(type));
+    }
+
+    /** Ours: a name that does not even lie in the file, of a section that Linux does not check. */
+    public static LoadException nameBeyondEnd(int index, long offset) {
+        return failure("name of section %d at file offset 0x%x lies beyond the end of the file", index, offset);
+    }
+
+    /** Ours: neither a class nor a machine that tells how to read the header. */
+    public static LoadException unknownClass(int elfClass, int data) {
+        return failure("ELF class %d and data encoding %d at file offset 4: unknown", elfClass, data);
+    }
+
+    /** Ours: more bytes than the reader was told to take. */
+    public static LoadException tooLarge(long limit) {
+        return failure(Errno.EFBIG, "module is larger than %d bytes", limit);
+    }
+
+    /** Ours: compressed bytes that cannot be decompressed. */
+    public static LoadException corrupt(String format, String why) {
+        return failure(Errno.EINVAL, "%s decompression failed: %s", format, why);
+    }
+
+    /** Ours: an empty file, which {@code finit_module(2)} answers with EINVAL and silence. */
+    public static LoadException empty() {
+        return LoadException.silent(Errno.EINVAL, "the file is empty");
+    }
+}

@@ -1,0 +1,256 @@
+package io.github.koloader.elf.internal;
+
+import static io.github.koloader.elf.internal.ElfConstants.EI_CLASS;
+import static io.github.koloader.elf.internal.ElfConstants.EI_DATA;
+import static io.github.koloader.elf.internal.ElfConstants.ELFCLASS32;
+import static io.github.koloader.elf.internal.ElfConstants.ELFCLASS64;
+import static io.github.koloader.elf.internal.ElfConstants.ELFDATA2LSB;
+import static io.github.koloader.elf.internal.ElfConstants.ELFDATA2MSB;
+
+import io.github.koloader.LoadException;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.arch.Architectures;
+import io.github.koloader.image.Bytes;
+import io.github.koloader.image.Encoding;
+import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.Section;
+import io.github.koloader.image.SectionFlags;
+import io.github.koloader.image.SectionType;
+import java.nio.ByteOrder;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns the bytes of a relocatable ELF file into an image. Checks are those of the kernel, in its order; what it does
+ * not check but would read wild memory by is refused with the offset.
+ *
+ * @kernel kernel/module/main.c, elf_validity_check()
+ */
+public final class ElfParser {
+    private static final byte[] MAGIC = {0x7f, 'E', 'L', 'F'};
+
+    private final Bytes file;
+    private final @Nullable Architecture expected;
+    private final Encoding encoding;
+
+    private ElfParser(Bytes file, @Nullable Architecture expected, Encoding encoding) {
+        this.file = file;
+        this.expected = expected;
+        this.encoding = encoding;
+    }
+
+    /**
+     * Reads a file.
+     *
+     * @param file all of its bytes
+     * @param expected the architecture it must be for; {@code null} for any
+     * @throws LoadException ENOEXEC with the kernel's message
+     */
+    public static ModuleImage parse(Bytes file, @Nullable Architecture expected) {
+        Encoding encoding = expected != null ? expected.encoding() : encodingOf(file);
+        return new ElfParser(file, expected, encoding).parse();
+    }
+
+    /** The architecture that a file is for, going by its machine number; empty if it is none that is known. */
+    public static Optional<Architecture> architectureOf(Bytes file) {
+        if (file.size() < ElfConstants.E_MACHINE + 2 || !file.matches(0, MAGIC)) {
+            return Optional.empty();
+        }
+        Optional<Architecture> big = architectureOf(file, ByteOrder.BIG_ENDIAN);
+        return file.get(EI_DATA) == ELFDATA2MSB && big.isPresent()
+                ? big
+                : architectureOf(file, ByteOrder.LITTLE_ENDIAN).or(() -> big);
+    }
+
+    private static Optional<Architecture> architectureOf(Bytes file, ByteOrder order) {
+        int machine = file.unsignedShort(ElfConstants.E_MACHINE, new Encoding(8, order));
+        return Architectures.forMachine(machine).filter(found -> found.encoding().byteOrder() == order);
+    }
+
+    /** As a kernel does, go by the machine where it is known, not by the class and data bytes. */
+    private static Encoding encodingOf(Bytes file) {
+        if (file.size() < 20) {
+            throw ElfFailures.headerTooShort(file.size());
+        }
+        if (!file.matches(0, MAGIC)) {
+            throw ElfFailures.wrongMagic();
+        }
+        Optional<Architecture> architecture = architectureOf(file);
+        if (architecture.isPresent()) {
+            return architecture.get().encoding();
+        }
+        int elfClass = file.get(EI_CLASS);
+        int data = file.get(EI_DATA);
+        if (elfClass != ELFCLASS32 && elfClass != ELFCLASS64 || data != ELFDATA2LSB && data != ELFDATA2MSB) {
+            throw ElfFailures.unknownClass(elfClass & 0xff, data & 0xff);
+        }
+        return new Encoding(
+                elfClass == ELFCLASS64 ? 8 : 4,
+                data == ELFDATA2MSB ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN);
+    }
+
+    private ModuleImage parse() {
+        if (file.size() < ElfConstants.headerSize(encoding)) {
+            throw ElfFailures.headerTooShort(file.size());
+        }
+        if (!file.matches(0, MAGIC)) {
+            throw ElfFailures.wrongMagic();
+        }
+        int type = file.unsignedShort(ElfConstants.E_TYPE, encoding);
+        if (type != ElfConstants.ET_REL) {
+            throw ElfFailures.wrongType(type);
+        }
+        int machine = file.unsignedShort(ElfConstants.E_MACHINE, encoding);
+        int flags = file.readInt(ElfConstants.flagsAt(encoding), encoding);
+        if (expected != null && !expected.accepts(machine, flags)) {
+            throw ElfFailures.wrongMachine(machine);
+        }
+        int headerSize = ElfConstants.sectionHeaderSize(encoding);
+        if (file.unsignedShort(ElfConstants.shentsizeAt(encoding), encoding) != headerSize) {
+            throw ElfFailures.wrongSectionHeaderSize();
+        }
+        long headers = file.readWord(ElfConstants.shoffAt(encoding), encoding);
+        int count = file.unsignedShort(ElfConstants.shnumAt(encoding), encoding);
+        if (headers < 0 || headers >= file.size() || (long) count * headerSize > file.size() - headers) {
+            throw ElfFailures.sectionHeadersBeyondEnd();
+        }
+        return sections(machine, flags, (int) headers, count);
+    }
+
+    private ModuleImage sections(int machine, int flags, int headers, int count) {
+        int names = file.unsignedShort(ElfConstants.shstrndxAt(encoding), encoding);
+        if (names == 0 || names >= count) {
+            throw ElfFailures.wrongNameIndex(names, count);
+        }
+        Header header = new Header(file, encoding, headers);
+        header.at(names);
+        if (!header.fits(file.size())) {
+            throw ElfFailures.nameTableBeyondEnd(header.type());
+        }
+        if (header.size() == 0) {
+            throw ElfFailures.emptyNameTable();
+        }
+        int namesAt = (int) header.offset();
+        int namesSize = (int) header.size();
+        if (file.get(namesAt + namesSize - 1) != 0) {
+            throw ElfFailures.nameTableUnterminated();
+        }
+        header.at(0);
+        if (header.type() != 0 || header.size() != 0 || header.address() != 0) {
+            throw ElfFailures.sectionZeroInUse(header.type());
+        }
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            check(header, i, count, namesSize);
+        }
+        ModuleImage.Builder image = ModuleImage.builder(machine, encoding).flags(flags).fileSize(file.size());
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            image.section(section(header, i, namesAt));
+        }
+        return image.build();
+    }
+
+    private void check(Header header, int index, int count, int namesSize) {
+        int type = header.type();
+        if (type == SectionType.NULL.code() || type == SectionType.NOBITS.code()) {
+            return;
+        }
+        if (type == SectionType.SYMTAB.code() && (header.link() <= 0 || header.link() >= count)) {
+            throw ElfFailures.wrongLink(header.link(), count);
+        }
+        if (!header.fits(file.size())) {
+            throw ElfFailures.sectionBeyondEnd(index, type);
+        }
+        if ((header.flags() & SectionFlags.ALLOC) != 0 && (header.name() < 0 || header.name() >= namesSize)) {
+            throw ElfFailures.sectionNameOutside(index, type);
+        }
+    }
+
+    private Section section(Header header, int index, int namesAt) {
+        long nameAt = namesAt + Integer.toUnsignedLong(header.name());
+        if (nameAt >= file.size()) {
+            throw ElfFailures.nameBeyondEnd(index, nameAt);
+        }
+        SectionType type = SectionType.of(header.type());
+        boolean contents = type.hasContents();
+        long size = type.code() == SectionType.NULL.code() ? 0 : header.size();
+        return new Section(
+                SectionNames.read(file, (int) nameAt),
+                type,
+                SectionFlags.of(header.flags()),
+                header.offset(),
+                size,
+                header.alignment(),
+                header.link(),
+                header.info(),
+                header.entrySize(),
+                contents ? file.slice((int) header.offset(), (int) size) : Bytes.EMPTY);
+    }
+
+    /** A view on one section header after the other. */
+    private static final class Header {
+        private final Bytes file;
+        private final Encoding encoding;
+        private final int table;
+        private final int word;
+        private int at;
+
+        Header(Bytes file, Encoding encoding, int table) {
+            this.file = file;
+            this.encoding = encoding;
+            this.table = table;
+            this.word = encoding.wordSize();
+        }
+
+        void at(int index) {
+            this.at = table + index * ElfConstants.sectionHeaderSize(encoding);
+        }
+
+        int name() {
+            return file.readInt(at, encoding);
+        }
+
+        int type() {
+            return file.readInt(at + 4, encoding);
+        }
+
+        long flags() {
+            return file.readWord(at + 8, encoding);
+        }
+
+        long address() {
+            return file.readWord(at + 8 + word, encoding);
+        }
+
+        long offset() {
+            return file.readWord(at + 8 + 2 * word, encoding);
+        }
+
+        long size() {
+            return file.readWord(at + 8 + 3 * word, encoding);
+        }
+
+        int link() {
+            return file.readInt(at + 8 + 4 * word, encoding);
+        }
+
+        int info() {
+            return file.readInt(at + 12 + 4 * word, encoding);
+        }
+
+        long alignment() {
+            return file.readWord(at + 16 + 4 * word, encoding);
+        }
+
+        long entrySize() {
+            return file.readWord(at + 16 + 5 * word, encoding);
+        }
+
+        boolean fits(long fileSize) {
+            long offset = offset();
+            long size = size();
+            return offset >= 0 && size >= 0 && offset <= fileSize && size <= fileSize - offset;
+        }
+    }
+}

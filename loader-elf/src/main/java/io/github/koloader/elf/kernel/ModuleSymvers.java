@@ -1,0 +1,140 @@
+package io.github.koloader.elf.kernel;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import io.github.koloader.ExportedSymbol;
+import io.github.koloader.KernelSymbols;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Function;
+
+/**
+ * {@code Module.symvers}: what the kernel of a build and its modules export, with CRCs. Immutable.
+ *
+ * @kernel scripts/mod/modpost.c, read_dump()
+ */
+public final class ModuleSymvers {
+    /**
+     * One line.
+     *
+     * @param name the symbol
+     * @param crc its CRC; 0 in a kernel without versions
+     * @param module what exports it: {@code vmlinux}, or a module's path without {@code .ko}
+     * @param gplOnly whether only GPL-compatible modules may use it
+     * @param namespace its namespace, empty for none
+     */
+    public record Entry(String name, int crc, String module, boolean gplOnly, String namespace) {
+        /** Whether the kernel itself exports it. */
+        public boolean ofKernel() {
+            return module.equals("vmlinux");
+        }
+    }
+
+    private final List<Entry> entries;
+
+    private ModuleSymvers(List<Entry> entries) {
+        this.entries = Collections.unmodifiableList(entries);
+    }
+
+    /**
+     * Reads a file: lines of CRC, symbol, module, kind of export and, since Linux 5.4, namespace, separated by TABs.
+     *
+     * @throws IOException if it cannot be read, or a line is not of that form
+     */
+    public static ModuleSymvers read(Path file) throws IOException {
+        return parse(Files.readString(file, ISO_8859_1), file.toString());
+    }
+
+    /**
+     * Reads text; {@code source} names it in errors.
+     *
+     * @throws IOException if a line is not of the form
+     */
+    public static ModuleSymvers parse(String text, String source) throws IOException {
+        List<Entry> entries = new ArrayList<>();
+        int line = 0;
+        for (int from = 0; from < text.length(); ) {
+            int end = text.indexOf('\n', from);
+            end = end < 0 ? text.length() : end;
+            line++;
+            if (end > from) {
+                entries.add(entry(text.substring(from, end), source, line));
+            }
+            from = end + 1;
+        }
+        return new ModuleSymvers(entries);
+    }
+
+    private static Entry entry(String line, String source, int number) throws IOException {
+        String[] fields = line.split("\t", -1);
+        if (fields.length < 4 || fields.length > 5 || fields[1].isEmpty() || fields[2].isEmpty()) {
+            throw new IOException(source + ":" + number + ": parse error in symbol dump file");
+        }
+        try {
+            String hex = fields[0].startsWith("0x") ? fields[0].substring(2) : fields[0];
+            return new Entry(
+                    fields[1],
+                    Integer.parseUnsignedInt(hex, 16),
+                    fields[2],
+                    fields[3].endsWith("_GPL"),
+                    fields.length == 5 ? fields[4] : "");
+        } catch (NumberFormatException e) {
+            throw new IOException(source + ":" + number + ": parse error in symbol dump file", e);
+        }
+    }
+
+    /** All entries, in the file's order. */
+    public List<Entry> entries() {
+        return entries;
+    }
+
+    /** Whether any entry has a CRC: the kernel was built with CONFIG_MODVERSIONS. */
+    public boolean versioned() {
+        return entries.stream().anyMatch(entry -> entry.crc() != 0);
+    }
+
+    /** The kernel's exports, each at an address of its own in the architecture's kernel text. */
+    public KernelSymbols symbols(Architecture architecture) {
+        return symbols(architecture, name -> Optional.empty());
+    }
+
+    /**
+     * The kernel's exports.
+     *
+     * @param architecture whose kernel text holds symbols without an address
+     * @param addresses the address of a name, as {@link SystemMap#address} knows it
+     */
+    public KernelSymbols symbols(Architecture architecture, Function<String, Optional<Address>> addresses) {
+        boolean versioned = versioned();
+        AddressRange text = architecture.kernelText();
+        Map<String, ExportedSymbol> symbols = new HashMap<>(entries.size() * 2);
+        long next = text.size() / 2; // the lower half is for a permissive kernel's stubs
+        for (Entry entry : entries) {
+            if (!entry.ofKernel()) {
+                continue;
+            }
+            Address made = text.start().plus(next);
+            next += 16;
+            symbols.putIfAbsent(
+                    entry.name(),
+                    new ExportedSymbol(
+                            entry.name(),
+                            addresses.apply(entry.name()).orElse(made),
+                            entry.gplOnly(),
+                            entry.namespace(),
+                            versioned ? OptionalInt.of(entry.crc()) : OptionalInt.empty()));
+        }
+        return name -> Optional.ofNullable(symbols.get(name));
+    }
+}
