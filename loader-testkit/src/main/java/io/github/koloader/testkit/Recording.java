@@ -1,0 +1,123 @@
+package io.github.koloader.testkit;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.GZIPInputStream;
+
+/**
+ * A file of what a real kernel, or a linker, did: one JSON object a line, each naming its kind, packed with gzip if its
+ * name ends in {@code .gz}.
+ *
+ * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module as it lay in memory
+ * after relocation), {@code vector} (one relocation: a line without a kind, but with {@code number} and {@code P}),
+ * {@code alternative} (one instruction replaced at load).
+ *
+ * @param path the file
+ * @param lines its lines
+ */
+public record Recording(Path path, List<Line> lines) {
+    /** What a line records. */
+    public enum Kind {
+        /** About the recording. */
+        META("meta"),
+        /** A module in memory after relocation. */
+        MODULE("reloc"),
+        /** One relocation. */
+        VECTOR("vectors");
+
+        private final String fileKind;
+
+        Kind(String fileKind) {
+            this.fileKind = fileKind;
+        }
+
+        /** The kind of a file that has such lines. */
+        public String fileKind() {
+            return fileKind;
+        }
+    }
+
+    /**
+     * One line.
+     *
+     * @param number from 1
+     * @param kind what it records
+     * @param json the line itself
+     */
+    public record Line(int number, Kind kind, JsonObject json) {
+        /** The text of a field, or {@code otherwise} if it is absent. */
+        public String text(String field, String otherwise) {
+            JsonElement element = json.get(field);
+            return element == null || !element.isJsonPrimitive() ? otherwise : element.getAsString();
+        }
+    }
+
+    /** Copies the list. */
+    public Recording {
+        lines = List.copyOf(lines);
+    }
+
+    /**
+     * Reads a recording.
+     *
+     * @throws IOException if the file cannot be read, a line is no JSON object, or its kind is unknown
+     */
+    public static Recording read(Path path) throws IOException {
+        List<Line> lines = new ArrayList<>();
+        try (BufferedReader reader = open(path)) {
+            int number = 0;
+            for (String text; (text = reader.readLine()) != null; ) {
+                number++;
+                if (!text.isBlank()) {
+                    lines.add(line(path, number, text));
+                }
+            }
+        }
+        return new Recording(path, lines);
+    }
+
+    private static BufferedReader open(Path path) throws IOException {
+        InputStream raw = Files.newInputStream(path);
+        try {
+            InputStream in = path.toString().endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
+            return new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            raw.close();
+            throw e;
+        }
+    }
+
+    private static Line line(Path path, int number, String text) throws IOException {
+        JsonObject json;
+        try {
+            JsonElement element = JsonParser.parseString(text);
+            if (!element.isJsonObject()) {
+                throw new IOException(path + ":" + number + ": not a JSON object");
+            }
+            json = element.getAsJsonObject();
+        } catch (JsonParseException e) {
+            throw new IOException(path + ":" + number + ": not JSON: " + e.getMessage(), e);
+        }
+        JsonElement kind = json.get("kind");
+        if (kind == null && json.has("number") && json.has("P")) {
+            return new Line(number, Kind.VECTOR, json);
+        }
+        String name = kind != null && kind.isJsonPrimitive() ? kind.getAsString() : "";
+        return switch (name) {
+            case "meta" -> new Line(number, Kind.META, json);
+            case "module" -> new Line(number, Kind.MODULE, json);
+            default -> throw new IOException(path + ":" + number + ": unknown kind of record: '" + name + "'");
+        };
+    }
+}

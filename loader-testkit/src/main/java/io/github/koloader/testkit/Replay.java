@@ -1,0 +1,95 @@
+package io.github.koloader.testkit;
+
+import io.github.koloader.testkit.Recording.Kind;
+import io.github.koloader.testkit.Recording.Line;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+
+/**
+ * Does again what was recorded of a real kernel, and compares.
+ *
+ * <pre>{@code
+ * ReplayResult result = new Replay(List.of(Path.of("/lib/modules/6.1.0-50-amd64"))).run(Path.of("reloc.jsonl.gz"));
+ * assertThat(result.passed()).as(result.toString()).isTrue();
+ * }</pre>
+ */
+public final class Replay {
+    private final ModuleFiles files;
+
+    /**
+     * A replay that looks for module files below these directories, and in {@code own-*.zip} beside a recording.
+     *
+     * @param modules release directories ({@code lib/modules/RELEASE}), possibly none
+     */
+    public Replay(List<Path> modules) {
+        this.files = new ModuleFiles(modules);
+    }
+
+    /**
+     * Replays a file.
+     *
+     * @throws IOException if it or a module file cannot be read, or a record has a kind or a form that is not known
+     */
+    public ReplayResult run(Path file) throws IOException {
+        return run(Recording.read(file));
+    }
+
+    /**
+     * Replays a recording.
+     *
+     * @throws IOException if a module file cannot be read, or a record has a form that is not known
+     */
+    public ReplayResult run(Recording recording) throws IOException {
+        TreeSet<String> kinds = new TreeSet<>();
+        TreeSet<String> architectures = new TreeSet<>();
+        List<String> missing = new ArrayList<>();
+        List<Difference> differences = new ArrayList<>();
+        int compared = 0;
+        int identical = 0;
+        for (Line line : recording.lines()) {
+            if (line.kind() == Kind.META) {
+                continue;
+            }
+            kinds.add(line.kind().fileKind());
+            architectures.add(line.text("arch", "?"));
+            int missingBefore = missing.size();
+            int differencesBefore = differences.size();
+            try {
+                replay(recording.path(), line, missing, differences);
+            } catch (IllegalStateException
+                    | UnsupportedOperationException
+                    | NullPointerException
+                    | NumberFormatException
+                    | ClassCastException e) { // what Gson throws for a field of another type
+                throw new IOException(
+                        "%s:%d: the record is not of the form of its kind: %s"
+                                .formatted(recording.path(), line.number(), e.getMessage()),
+                        e);
+            }
+            if (missing.size() == missingBefore) {
+                compared++;
+                identical += differences.size() == differencesBefore ? 1 : 0;
+            }
+        }
+        return new ReplayResult(
+                recording.path().toString(),
+                kinds.isEmpty() ? "empty" : String.join(",", kinds),
+                architectures.isEmpty() ? "?" : String.join(",", architectures),
+                compared,
+                identical,
+                missing,
+                differences);
+    }
+
+    private void replay(Path path, Line line, List<String> missing, List<Difference> differences)
+            throws IOException {
+        switch (line.kind()) {
+            case META -> {}
+            case MODULE -> ModuleReplay.run(files, path, line, missing, differences);
+            case VECTOR -> VectorReplay.run(line, differences);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+package io.github.koloader.testkit;
+
+import java.util.List;
+
+/**
+ * What came of replaying one recording file.
+ *
+ * @param file its name
+ * @param kind what it records: {@code reloc}, {@code vectors} …
+ * @param architecture whose
+ * @param compared how many records were compared
+ * @param identical how many of them were identical in everything recorded
+ * @param missing records whose module file is absent, each with what is missing
+ * @param differences all differences, in the file's order
+ */
+public record ReplayResult(
+        String file,
+        String kind,
+        String architecture,
+        int compared,
+        int identical,
+        List<String> missing,
+        List<Difference> differences) {
+    /** Copies the lists. */
+    public ReplayResult {
+        missing = List.copyOf(missing);
+        differences = List.copyOf(differences);
+    }
+
+    /** Number of records that differ. */
+    public int different() {
+        return compared - identical;
+    }
+
+    /** Whether something was compared, nothing differs and nothing is missing. */
+    public boolean passed() {
+        return compared > 0 && different() == 0 && missing.isEmpty();
+    }
+
+    /** {@code FILE: KIND ARCH: N compared, N identical, N different, N missing}. */
+    @Override
+    public String toString() {
+        return "%s: %s %s: %d compared, %d identical, %d different, %d missing"
+                .formatted(file, kind, architecture, compared, identical, different(), missing.size());
+    }
+}
