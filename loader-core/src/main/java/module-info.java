@@ -1,6 +1,6 @@
 /**
- * The Linux kernel's module loader outside the kernel: what {@code init_module(2)} does to a module, in a simulated
- * address space.
+ * The Linux kernel's module loader outside the kernel: what {@code init_module(2)} does to a
+ * module, in a simulated address space.
  */
 module io.github.koloader {
     requires com.google.common;

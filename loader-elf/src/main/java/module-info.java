@@ -1,4 +1,7 @@
-/** Module files as bytes: reading and writing {@code .ko}, and what a kernel to load against can be read from. */
+/**
+ * Module files as bytes: reading and writing {@code .ko}, and what a kernel to load against can be
+ * read from.
+ */
 module io.github.koloader.elf {
     requires transitive io.github.koloader;
     requires com.google.common;

@@ -1,6 +1,9 @@
 package io.github.koloader;
 
-/** Error numbers that loading and unloading can end with, with their numbers on the architectures modelled. */
+/**
+ * Error numbers that loading and unloading can end with, with their numbers on the architectures
+ * modelled.
+ */
 public enum Errno {
     /** Operation not permitted. */
     EPERM(1, "Operation not permitted"),

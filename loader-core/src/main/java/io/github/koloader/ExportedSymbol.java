@@ -14,7 +14,8 @@ import java.util.OptionalInt;
  * @param namespace its namespace, empty for none
  * @param crc its CRC, if known; without one every module is taken to agree
  */
-public record ExportedSymbol(String name, Address address, boolean gplOnly, String namespace, OptionalInt crc) {
+public record ExportedSymbol(
+        String name, Address address, boolean gplOnly, String namespace, OptionalInt crc) {
     /** Checks for nulls. */
     public ExportedSymbol {
         requireNonNull(name);

@@ -1,8 +1,8 @@
 package io.github.koloader;
 
 /**
- * Levels of built-in initcalls; declaration order is running order. In a loadable module every level macro is {@code
- * module_init}, so a load ignores them.
+ * Levels of built-in initcalls; declaration order is running order. In a loadable module every
+ * level macro is {@code module_init}, so a load ignores them.
  *
  * @kernel include/linux/init.h, ___define_initcall(); include/asm-generic/vmlinux.lds.h, INIT_CALLS
  */

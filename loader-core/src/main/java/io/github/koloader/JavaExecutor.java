@@ -7,8 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Runs functions of modules as Java: an init written as a lambda reads and writes the module's memory, logs, registers
- * things with the {@linkplain Kernel#registry() registry}, and fails with an errno.
+ * Runs functions of modules as Java: an init written as a lambda reads and writes the module's
+ * memory, logs, registers things with the {@linkplain Kernel#registry() registry}, and fails with
+ * an errno.
  *
  * <pre>{@code
  * Executor executor = JavaExecutor.builder()
@@ -19,8 +20,8 @@ import java.util.Map;
  *         .build();
  * }</pre>
  *
- * <p>A function is bound by the name of a symbol; the names {@code init_module} and {@code cleanup_module} work for
- * every module. What is not bound is handed to another executor.
+ * <p>A function is bound by the name of a symbol; the names {@code init_module} and {@code
+ * cleanup_module} work for every module. What is not bound is handed to another executor.
  */
 public final class JavaExecutor implements Executor {
     private final Map<String, Map<String, Executor>> bound;
@@ -28,7 +29,8 @@ public final class JavaExecutor implements Executor {
 
     private JavaExecutor(Builder builder) {
         this.bound = new LinkedHashMap<>();
-        builder.bound.forEach((module, functions) -> bound.put(module, new LinkedHashMap<>(functions)));
+        builder.bound.forEach(
+                (module, functions) -> bound.put(module, new LinkedHashMap<>(functions)));
         this.otherwise = builder.otherwise;
     }
 
@@ -60,15 +62,19 @@ public final class JavaExecutor implements Executor {
          * Binds a function.
          *
          * @param module name of the module
-         * @param function name of a symbol at the entry, such as {@code hello_init} or {@code init_module}
+         * @param function name of a symbol at the entry, such as {@code hello_init} or {@code
+         *     init_module}
          * @param java what to run; its answer is the function's
          */
         public Builder bind(String module, String function, Executor java) {
-            bound.computeIfAbsent(module, key -> new LinkedHashMap<>()).put(function, requireNonNull(java));
+            bound.computeIfAbsent(module, key -> new LinkedHashMap<>())
+                    .put(function, requireNonNull(java));
             return this;
         }
 
-        /** Sets what runs functions that are not bound; by default nothing does, and they answer 0. */
+        /**
+         * Sets what runs functions that are not bound; by default nothing does, and they answer 0.
+         */
         public Builder otherwise(Executor executor) {
             this.otherwise = requireNonNull(executor);
             return this;

@@ -25,11 +25,12 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A kernel that modules are loaded into: one architecture, one address space, one log. Belongs to one thread; several
- * kernels run side by side without sharing anything that changes.
+ * A kernel that modules are loaded into: one architecture, one address space, one log. Belongs to
+ * one thread; several kernels run side by side without sharing anything that changes.
  *
- * <p>A kernel built without anything else is permissive, so that a lone module loads: it takes every vermagic, and
- * gives each symbol that nobody exports an address of its own. {@link Builder#strict()} turns that off.
+ * <p>A kernel built without anything else is permissive, so that a lone module loads: it takes
+ * every vermagic, and gives each symbol that nobody exports an address of its own. {@link
+ * Builder#strict()} turns that off.
  *
  * <pre>{@code
  * Kernel kernel = Kernel.builder(Architectures.X86_64).build();
@@ -92,16 +93,16 @@ public final class Kernel {
     /**
      * Unloads a module: {@code delete_module(2)}; runs its exit function.
      *
-     * @throws LoadException ENOENT if there is none of that name, EAGAIN if it is in use, EBUSY if it is not live or
-     *     has init but no exit
+     * @throws LoadException ENOENT if there is none of that name, EAGAIN if it is in use, EBUSY if
+     *     it is not live or has init but no exit
      */
     public void unload(String name) {
         LoadSequence.unload(state, name, false);
     }
 
     /**
-     * As {@link #unload(String)}, but also if it has no exit function or its reference count is above zero: {@code
-     * O_TRUNC}. A module that others use is not unloaded all the same.
+     * As {@link #unload(String)}, but also if it has no exit function or its reference count is
+     * above zero: {@code O_TRUNC}. A module that others use is not unloaded all the same.
      *
      * @throws LoadException as {@link #unload(String)}
      */
@@ -110,14 +111,17 @@ public final class Kernel {
     }
 
     /**
-     * Takes a reference on a module, as its open device would: it cannot be unloaded until it is given back.
+     * Takes a reference on a module, as its open device would: it cannot be unloaded until it is
+     * given back.
      *
      * @return whether there is such a module and it is not on its way out
      * @kernel kernel/module/main.c, try_module_get()
      */
     public boolean get(String name) {
         LoadedModule module = state.modules.get(name);
-        if (module == null || module.state == ModuleState.GOING || module.state == ModuleState.UNFORMED) {
+        if (module == null
+                || module.state == ModuleState.GOING
+                || module.state == ModuleState.UNFORMED) {
             return false;
         }
         module.references++;
@@ -168,7 +172,10 @@ public final class Kernel {
         return export == null ? Optional.empty() : Optional.of(new Address(export.address));
     }
 
-    /** The addresses that a permissive kernel has made up for symbols that nobody exports, oldest first; a view. */
+    /**
+     * The addresses that a permissive kernel has made up for symbols that nobody exports, oldest
+     * first; a view.
+     */
     public Map<String, Address> stubs() {
         return state.stubs.all();
     }
@@ -206,7 +213,8 @@ public final class Kernel {
     /** Collects what a kernel is made of. */
     public static final class Builder {
         private final Architecture architecture;
-        private KernelConfig config = KernelConfig.linux6_1().toBuilder().checkVermagic(false).build();
+        private KernelConfig config =
+                KernelConfig.linux6_1().toBuilder().checkVermagic(false).build();
         private KernelSymbols symbols = KernelSymbols.none();
         private @Nullable ModuleAllocator allocator;
         private Executor executor = new RecordingExecutor();
@@ -219,7 +227,10 @@ public final class Kernel {
             this.architecture = requireNonNull(architecture);
         }
 
-        /** Sets release and options; by default Linux 6.1 as Debian configures it, taking every vermagic. */
+        /**
+         * Sets release and options; by default Linux 6.1 as Debian configures it, taking every
+         * vermagic.
+         */
         public Builder config(KernelConfig newConfig) {
             this.config = requireNonNull(newConfig);
             return this;
@@ -231,13 +242,19 @@ public final class Kernel {
             return this;
         }
 
-        /** A symbol that nobody exports is an unknown symbol, as on Linux, instead of getting a stub address. */
+        /**
+         * A symbol that nobody exports is an unknown symbol, as on Linux, instead of getting a stub
+         * address.
+         */
         public Builder strict() {
             this.strict = true;
             return this;
         }
 
-        /** Sets what finds addresses; by default the lowest free ones of the architecture's module area. */
+        /**
+         * Sets what finds addresses; by default the lowest free ones of the architecture's module
+         * area.
+         */
         public Builder allocator(ModuleAllocator newAllocator) {
             this.allocator = requireNonNull(newAllocator);
             return this;
@@ -261,7 +278,10 @@ public final class Kernel {
             return this;
         }
 
-        /** Sets how many bytes all modules may take together, beyond which loads fail with ENOMEM; 1 GiB by default. */
+        /**
+         * Sets how many bytes all modules may take together, beyond which loads fail with ENOMEM; 1
+         * GiB by default.
+         */
         public Builder memoryLimit(long bytes) {
             checkArgument(bytes >= 0, "memory limit %s", bytes);
             this.memoryLimit = bytes;

@@ -8,11 +8,11 @@ import java.util.List;
 import java.util.OptionalLong;
 
 /**
- * What kernel is modelled: its release and the options that change what the loader does. A value; {@link #toBuilder()}
- * makes a changed copy.
+ * What kernel is modelled: its release and the options that change what the loader does. A value;
+ * {@link #toBuilder()} makes a changed copy.
  *
- * <p>The presets are the named kernel as Debian configures it. What depends on the version (layout, order of checks,
- * table formats) follows from {@link #version()}.
+ * <p>The presets are the named kernel as Debian configures it. What depends on the version (layout,
+ * order of checks, table formats) follows from {@link #version()}.
  */
 public final class KernelConfig {
     /** What a kernel does with an imported symbol for which {@code __versions} has no entry. */
@@ -45,30 +45,35 @@ public final class KernelConfig {
     }
 
     /**
-     * The kernel of that release, with the options of the preset that is nearest from below (the lowest one for older
-     * releases).
+     * The kernel of that release, with the options of the preset that is nearest from below (the
+     * lowest one for older releases).
      *
      * @throws IllegalArgumentException if it does not begin with two numbers
      */
     public static KernelConfig forRelease(String release) {
         KernelVersion version = KernelVersion.parse(release);
         KernelConfig preset =
-                version.atLeast(6, 12) ? linux6_12() : version.atLeast(6, 1) ? linux6_1() : linux3_10();
+                version.atLeast(6, 12)
+                        ? linux6_12()
+                        : version.atLeast(6, 1) ? linux6_1() : linux3_10();
         return preset.toBuilder().release(release).build();
     }
 
     /**
      * The kernel that a vermagic names: its release, and the options that it lists.
      *
-     * @param vermagic as in a module's modinfo, e.g. {@code 6.1.0-50-amd64 SMP preempt mod_unload modversions }
+     * @param vermagic as in a module's modinfo, e.g. {@code 6.1.0-50-amd64 SMP preempt mod_unload
+     *     modversions }
      * @throws IllegalArgumentException if it does not begin with a release
      */
     public static KernelConfig forVermagic(String vermagic) {
         List<String> words = List.of(vermagic.trim().split(" +"));
-        return forRelease(words.get(0))
-                .toBuilder()
+        return forRelease(words.get(0)).toBuilder()
                 .smp(words.contains("SMP"))
-                .preempt(words.contains("preempt") ? "preempt" : words.contains("preempt_rt") ? "preempt_rt" : "")
+                .preempt(
+                        words.contains("preempt")
+                                ? "preempt"
+                                : words.contains("preempt_rt") ? "preempt_rt" : "")
                 .modUnload(words.contains("mod_unload"))
                 .modversions(words.contains("modversions"))
                 .vermagic(vermagic)
@@ -95,7 +100,9 @@ public final class KernelConfig {
         return values.version.atLeast(major, minor);
     }
 
-    /** Whether vermagic is compared at all: off for a kernel that takes modules of every release. */
+    /**
+     * Whether vermagic is compared at all: off for a kernel that takes modules of every release.
+     */
     public boolean checkVermagic() {
         return values.checkVermagic;
     }
@@ -115,7 +122,9 @@ public final class KernelConfig {
         return values.modversions;
     }
 
-    /** CONFIG_MODULE_FORCE_LOAD: whether a module without vermagic or CRCs is taken, with a taint. */
+    /**
+     * CONFIG_MODULE_FORCE_LOAD: whether a module without vermagic or CRCs is taken, with a taint.
+     */
     public boolean forceLoad() {
         return values.forceLoad;
     }
@@ -213,7 +222,10 @@ public final class KernelConfig {
         return "KernelConfig" + values.list();
     }
 
-    /** Collects options; each setter is described at the getter of {@link KernelConfig} with its name. */
+    /**
+     * Collects options; each setter is described at the getter of {@link KernelConfig} with its
+     * name.
+     */
     public static final class Builder {
         private String release;
         private KernelVersion version;
@@ -318,7 +330,10 @@ public final class KernelConfig {
             return this;
         }
 
-        /** Sets the word that vermagic has for preemption: {@code preempt}, {@code preempt_rt} or empty. */
+        /**
+         * Sets the word that vermagic has for preemption: {@code preempt}, {@code preempt_rt} or
+         * empty.
+         */
         public Builder preempt(String word) {
             this.preempt = requireNonNull(word);
             return this;

@@ -13,8 +13,8 @@ import java.util.List;
 /**
  * The kernel's log. Belongs to its kernel's thread.
  *
- * <p>Text is kept one character a byte, as the kernel has it. {@link #printk} takes Java text and stores its UTF-8
- * bytes.
+ * <p>Text is kept one character a byte, as the kernel has it. {@link #printk} takes Java text and
+ * stores its UTF-8 bytes.
  */
 public final class KernelLog {
     /**
@@ -48,7 +48,10 @@ public final class KernelLog {
     /** Adds a line as {@code printk()} does: a newline at its end is dropped. */
     public void printk(LogLevel level, String text) {
         String bytes = new String(text.getBytes(UTF_8), ISO_8859_1);
-        add(new LogLine(level, bytes.endsWith("\n") ? bytes.substring(0, bytes.length() - 1) : bytes));
+        add(
+                new LogLine(
+                        level,
+                        bytes.endsWith("\n") ? bytes.substring(0, bytes.length() - 1) : bytes));
     }
 
     /** All entries, oldest first; a view. */
@@ -61,7 +64,10 @@ public final class KernelLog {
         return entries.stream().map(entry -> entry.line().text()).toList();
     }
 
-    /** The log as {@code dmesg} prints it: {@code [    0.000123] text}, one line each, with seconds since start. */
+    /**
+     * The log as {@code dmesg} prints it: {@code [ 0.000123] text}, one line each, with seconds
+     * since start.
+     */
     public String dmesg() {
         return dmesg(0);
     }

@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The symbols that the kernel itself exports; those of modules are found in the modules. A kernel asks once for each
- * name, so answers must not change.
+ * The symbols that the kernel itself exports; those of modules are found in the modules. A kernel
+ * asks once for each name, so answers must not change.
  */
 @FunctionalInterface
 public interface KernelSymbols {
@@ -22,6 +22,8 @@ public interface KernelSymbols {
     /** These symbols, for everybody, without CRCs. */
     static KernelSymbols of(Map<String, Address> addresses) {
         Map<String, Address> copy = new LinkedHashMap<>(addresses);
-        return name -> Optional.ofNullable(copy.get(name)).map(address -> ExportedSymbol.of(name, address));
+        return name ->
+                Optional.ofNullable(copy.get(name))
+                        .map(address -> ExportedSymbol.of(name, address));
     }
 }

@@ -22,7 +22,8 @@ public record KernelVersion(int major, int minor) implements Comparable<KernelVe
         if (!matcher.lookingAt()) {
             throw new IllegalArgumentException("no kernel release: " + release);
         }
-        return new KernelVersion(Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
+        return new KernelVersion(
+                Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
     }
 
     /** Whether this is that version or a later one. */
@@ -32,7 +33,9 @@ public record KernelVersion(int major, int minor) implements Comparable<KernelVe
 
     @Override
     public int compareTo(KernelVersion other) {
-        return major != other.major ? Integer.compare(major, other.major) : Integer.compare(minor, other.minor);
+        return major != other.major
+                ? Integer.compare(major, other.major)
+                : Integer.compare(minor, other.minor);
     }
 
     @Override

@@ -5,8 +5,8 @@ import static java.util.stream.Collectors.joining;
 import java.util.List;
 
 /**
- * The one way a load or an unload fails. Nothing half-done is left behind: memory, modules and exports are as before,
- * only the kernel's taints and its log may have grown, as on Linux.
+ * The one way a load or an unload fails. Nothing half-done is left behind: memory, modules and
+ * exports are as before, only the kernel's taints and its log may have grown, as on Linux.
  */
 public final class LoadException extends RuntimeException {
     private static final long serialVersionUID = 1L;
@@ -21,7 +21,11 @@ public final class LoadException extends RuntimeException {
      * @param lines what the kernel logs about it, possibly nothing
      */
     public LoadException(Errno errno, List<LogLine> lines) {
-        this(errno.number(), lines, describe(errno.name() + " (" + errno.text() + ")", lines), null);
+        this(
+                errno.number(),
+                lines,
+                describe(errno.name() + " (" + errno.text() + ")", lines),
+                null);
     }
 
     /** A failure with one log line. */
@@ -32,13 +36,17 @@ public final class LoadException extends RuntimeException {
     /** A failure of which the kernel logs nothing; {@code explanation} is for people only. */
     public static LoadException silent(Errno errno, String explanation) {
         return new LoadException(
-                errno.number(), List.of(), errno.name() + " (" + errno.text() + "): " + explanation, null);
+                errno.number(),
+                List.of(),
+                errno.name() + " (" + errno.text() + "): " + explanation,
+                null);
     }
 
     /** A failure with a number that init chose itself. */
     public static LoadException ofInit(int errnoNumber, String explanation) {
         Errno errno = Errno.of(errnoNumber);
-        String name = errno == null ? "errno " + errnoNumber : errno.name() + " (" + errno.text() + ")";
+        String name =
+                errno == null ? "errno " + errnoNumber : errno.name() + " (" + errno.text() + ")";
         return new LoadException(errnoNumber, List.of(), name + ": " + explanation, null);
     }
 
@@ -54,7 +62,8 @@ public final class LoadException extends RuntimeException {
 
     /** The same failure with what caused it. */
     public LoadException causedBy(Throwable cause) {
-        return new LoadException(errnoNumber, lines, getMessage() == null ? "" : getMessage(), cause);
+        return new LoadException(
+                errnoNumber, lines, getMessage() == null ? "" : getMessage(), cause);
     }
 
     private static String describe(String name, List<LogLine> lines) {
@@ -68,8 +77,8 @@ public final class LoadException extends RuntimeException {
     /**
      * The error.
      *
-     * @throws IllegalStateException if init failed with a number that {@link Errno} does not name; see {@link
-     *     #errnoNumber()}
+     * @throws IllegalStateException if init failed with a number that {@link Errno} does not name;
+     *     see {@link #errnoNumber()}
      */
     public Errno errno() {
         Errno errno = Errno.of(errnoNumber);
@@ -84,7 +93,10 @@ public final class LoadException extends RuntimeException {
         return errnoNumber;
     }
 
-    /** What the kernel logged about the failure, possibly nothing; without warnings that came before. */
+    /**
+     * What the kernel logged about the failure, possibly nothing; without warnings that came
+     * before.
+     */
     public List<LogLine> lines() {
         return lines == null ? List.of() : lines;
     }

@@ -16,4 +16,10 @@ import io.github.koloader.memory.Rights;
  * @param present whether its memory is still there
  */
 public record LoadedSection(
-        int index, String name, Address address, long size, MemoryType type, Rights rights, boolean present) {}
+        int index,
+        String name,
+        Address address,
+        long size,
+        MemoryType type,
+        Rights rights,
+        boolean present) {}

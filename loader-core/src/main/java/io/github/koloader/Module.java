@@ -3,8 +3,7 @@ package io.github.koloader;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.image.Bytes;
-import io.github.koloader.image.ModuleImage;
-import io.github.koloader.image.Section;
+import io.github.koloader.image.Modinfo;
 import io.github.koloader.image.SymbolTable;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement;
@@ -22,8 +21,8 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /**
- * A module in a kernel, live or on its way. Belongs to its kernel's thread. What it answers follows the module through
- * its life; one that is unloaded or has failed to load keeps what it last was.
+ * A module in a kernel, live or on its way. Belongs to its kernel's thread. What it answers follows
+ * the module through its life; one that is unloaded or has failed to load keeps what it last was.
  */
 @SuppressWarnings("JavaLangClash") // the kernel's own word; java.lang.Module is not used here
 public final class Module {
@@ -47,9 +46,9 @@ public final class Module {
         return record.state;
     }
 
-    /** What it was loaded from. */
-    public ModuleImage image() {
-        return record.image;
+    /** Its modinfo. */
+    public Modinfo modinfo() {
+        return record.modinfo;
     }
 
     /** The parameters it was given. */
@@ -107,28 +106,38 @@ public final class Module {
                                         new Address(export.address),
                                         export.gplOnly,
                                         export.namespace,
-                                        export.hasCrc ? OptionalInt.of(export.crc) : OptionalInt.empty()))
+                                        export.hasCrc
+                                                ? OptionalInt.of(export.crc)
+                                                : OptionalInt.empty()))
                 .toList();
     }
 
     /**
-     * The final value of its first symbol of that name, undefined symbols included.
+     * The final value of its first symbol of that name, as kallsyms knows it: until init has
+     * returned every symbol, the resolved undefined ones included; then those of code and data that
+     * stay.
      *
      * @return empty if it has no such symbol, or one that is undefined and was not resolved
      */
     public Optional<Address> addressOf(String symbol) {
-        SymbolTable symbols = record.image.symbols();
+        SymbolTable symbols = record.symbols;
         int index = symbols.indexOf(symbol);
-        if (index <= 0 || index >= record.symbolValues.length) {
+        if (index <= 0) {
             return Optional.empty();
         }
-        long value = record.symbolValues[index];
+        long[] values = record.symbolValues;
+        long value = values.length == 0 ? symbols.value(index) : values[index];
         return symbols.sectionIndex(index) == SymbolTable.UNDEF && value == 0
                 ? Optional.empty()
                 : Optional.of(new Address(value));
     }
 
-    /** Final values of its symbols, by index in {@link ModuleImage#symbols()}; empty before they are resolved. */
+    /**
+     * For a {@link LoadObserver}: final values of the symbols of the image that is being loaded, by
+     * index.
+     *
+     * @return none before symbols are resolved, and none once the load is over
+     */
     public long[] symbolValues() {
         return record.symbolValues.clone();
     }
@@ -140,7 +149,9 @@ public final class Module {
 
     /** Addresses of the blocks of {@link #layout()}; NULL for one of size 0. */
     public List<Address> blockAddresses() {
-        return Arrays.stream(record.placement.blocks()).map(block -> new Address(block.base)).toList();
+        return Arrays.stream(record.placement.blocks())
+                .map(block -> new Address(block.base))
+                .toList();
     }
 
     /** Whether the memory of the block of that index is still there. */
@@ -156,7 +167,8 @@ public final class Module {
     public Bytes blockContents(int block) {
         Placement.PlacedBlock placed = record.placement.blocks()[block];
         if (!placed.present) {
-            throw new NoSuchElementException("the memory of block " + block + " of " + name() + " is gone");
+            throw new NoSuchElementException(
+                    "the memory of block " + block + " of " + name() + " is gone");
         }
         return Bytes.copyOf(placed.array);
     }
@@ -165,7 +177,7 @@ public final class Module {
     public List<LoadedSection> sections() {
         List<LoadedSection> sections = new ArrayList<>();
         Placement placement = record.placement;
-        for (int i = 1; i < placement.sections().size(); i++) {
+        for (int i = 1; i < placement.count(); i++) {
             if (placement.layout().blockOf(i) >= 0) {
                 sections.add(section(i));
             }
@@ -180,13 +192,12 @@ public final class Module {
 
     private LoadedSection section(int index) {
         Placement placement = record.placement;
-        Section section = placement.sections().get(index);
         Placement.PlacedBlock block = placement.blockOf(index);
         return new LoadedSection(
                 index,
-                section.name(),
+                placement.name(index),
                 new Address(placement.address(index)),
-                section.size(),
+                placement.size(index),
                 placement.layout().typeOf(index),
                 block.regions.isEmpty()
                         ? placement.layout().typeOf(index).rights()
@@ -203,17 +214,22 @@ public final class Module {
         Placement placement = record.placement;
         int index = section.index();
         if (placement.layout().blockOf(index) < 0 || !placement.blockOf(index).present) {
-            throw new NoSuchElementException("section " + section.name() + " of " + name() + " has no memory");
+            throw new NoSuchElementException(
+                    "section " + section.name() + " of " + name() + " has no memory");
         }
         int start = placement.start(index);
         return Bytes.wrap(
                 Arrays.copyOfRange(
-                        placement.blockOf(index).array, start, start + (int) placement.sections().get(index).size()));
+                        placement.blockOf(index).array,
+                        start,
+                        start + (int) placement.size(index)));
     }
 
     /** Offset of its per-CPU data in each CPU's area; empty if it has none. */
     public Optional<Address> perCpuBase() {
-        return record.perCpuRegions.isEmpty() ? Optional.empty() : Optional.of(new Address(record.perCpuBase));
+        return record.perCpuRegions.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Address(record.perCpuBase));
     }
 
     /** Memory of its per-CPU data, by CPU. */

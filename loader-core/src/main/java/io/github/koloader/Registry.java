@@ -6,9 +6,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Things that functions of modules have registered with the kernel: devices, drivers, file systems and whatever a test
- * wants to name. What a module leaves behind when it is unloaded stays, so that a test can see it. Belongs to its
- * kernel's thread.
+ * Things that functions of modules have registered with the kernel: devices, drivers, file systems
+ * and whatever a test wants to name. What a module leaves behind when it is unloaded stays, so that
+ * a test can see it. Belongs to its kernel's thread.
  */
 public final class Registry {
     /**
@@ -60,6 +60,8 @@ public final class Registry {
 
     /** The registrations of a module, oldest first. */
     public List<Registration> of(String module) {
-        return registrations.values().stream().filter(entry -> entry.module().equals(module)).toList();
+        return registrations.values().stream()
+                .filter(entry -> entry.module().equals(module))
+                .toList();
     }
 }

@@ -11,8 +11,8 @@ import io.github.koloader.memory.AddressRange;
 import java.util.List;
 
 /**
- * All that is special to one architecture. Immutable; one instance serves all kernels. Others than ours are found
- * through {@link java.util.ServiceLoader} by {@link Architectures#forMachine}.
+ * All that is special to one architecture. Immutable; one instance serves all kernels. Others than
+ * ours are found through {@link java.util.ServiceLoader} by {@link Architectures#forMachine}.
  */
 public interface Architecture {
     /** Its name, such as {@code x86_64}. */
@@ -74,7 +74,10 @@ public interface Architecture {
         return name.startsWith(".exit");
     }
 
-    /** Whether exports are written as 32-bit distances from their own fields (PREL32) or as addresses. */
+    /**
+     * Whether exports are written as 32-bit distances from their own fields (PREL32) or as
+     * addresses.
+     */
     boolean relativeExports(KernelConfig config);
 
     /** How exception table entries look. */
@@ -91,8 +94,8 @@ public interface Architecture {
     }
 
     /**
-     * Before layout: the sections with the sizes that the loader will give them ({@code .plt}, {@code .got} …), in file
-     * order.
+     * Before layout: the sections with the sizes that the loader will give them ({@code .plt},
+     * {@code .got} …), in file order.
      *
      * @kernel arch/&lt;arch&gt;/kernel/module.c, module_frob_arch_sections()
      */

@@ -19,7 +19,8 @@ public final class Architectures {
     }
 
     /**
-     * The architecture whose modules have that {@code e_machine}: ours, or one that a {@link ServiceLoader} finds.
+     * The architecture whose modules have that {@code e_machine}: ours, or one that a {@link
+     * ServiceLoader} finds.
      *
      * @return empty if there is none
      */

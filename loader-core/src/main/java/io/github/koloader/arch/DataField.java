@@ -25,7 +25,8 @@ public record DataField(int size, Range range, boolean ontoZero) implements Fiel
 
     /** Checks the size. */
     public DataField {
-        checkArgument(size == 0 || size == 1 || size == 2 || size == 4 || size == 8, "%s bytes", size);
+        checkArgument(
+                size == 0 || size == 1 || size == 2 || size == 4 || size == 8, "%s bytes", size);
     }
 
     /** A field of {@code bits} that takes every value. */
@@ -58,7 +59,10 @@ public record DataField(int size, Range range, boolean ontoZero) implements Fiel
         int spare = 64 - 8 * size;
         return range == Range.ANY
                 || size == 8
-                || value == (range == Range.SIGNED ? value << spare >> spare : value << spare >>> spare);
+                || value
+                        == (range == Range.SIGNED
+                                ? value << spare >> spare
+                                : value << spare >>> spare);
     }
 
     @Override

@@ -1,8 +1,8 @@
 package io.github.koloader.arch;
 
 /**
- * How the entries of {@code __ex_table} look: addresses of instructions that may fault, and of what to do then. The
- * loader sorts them by the first.
+ * How the entries of {@code __ex_table} look: addresses of instructions that may fault, and of what
+ * to do then. The loader sorts them by the first.
  *
  * @kernel lib/extable.c, sort_extable()
  */

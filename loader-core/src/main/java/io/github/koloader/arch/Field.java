@@ -1,8 +1,8 @@
 package io.github.koloader.arch;
 
 /**
- * The bits that a relocation writes: where in the place they are, and which values fit into them. The place is read and
- * written as one number of {@link #size()} bytes in the machine's byte order.
+ * The bits that a relocation writes: where in the place they are, and which values fit into them.
+ * The place is read and written as one number of {@link #size()} bytes in the machine's byte order.
  */
 public interface Field {
     /** Bytes of the place: 0, 1, 2, 4 or 8. */

@@ -2,6 +2,7 @@ package io.github.koloader.arch;
 
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
+import io.github.koloader.arch.RelocationFailure.Kind;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.SymbolTable;
 import io.github.koloader.internal.Words;
@@ -9,6 +10,9 @@ import java.util.Objects;
 
 /** A section at its final address, with what its relocations need. */
 public final class RelocationTarget {
+    /** Entries that are read at once. */
+    private static final int CHUNK = 512;
+
     private final KernelConfig config;
     private final String module;
     private final byte[] array;
@@ -71,47 +75,69 @@ public final class RelocationTarget {
     }
 
     /**
-     * Applies every entry of {@code table} in order: looks its row up, computes the value, checks it, writes it. A
-     * rejected entry leaves its place as it was.
+     * Applies every entry of {@code table} in order: looks its row up, computes the value, checks
+     * it, writes it. A rejected entry leaves its place as it was.
      *
      * @throws LoadException the architecture's {@link Architecture#rejection}
      */
     public void applyRows(Architecture architecture, RelocationTable table) {
+        int count = table.count();
+        int chunk = Math.min(count, CHUNK);
+        long[] offsets = new long[chunk];
+        int[] types = new int[chunk];
+        int[] symbolIndexes = new int[chunk];
+        long[] addends = new long[chunk];
+        for (int from = 0; from < count; from += chunk) {
+            int number = Math.min(chunk, count - from);
+            table.read(from, number, offsets, types, symbolIndexes, addends);
+            apply(architecture, table, from, number, offsets, types, symbolIndexes, addends);
+        }
+    }
+
+    /** Applies entries {@code [from, from + number)}, which have been read into the arrays. */
+    private void apply(
+            Architecture architecture,
+            RelocationTable table,
+            int from,
+            int number,
+            long[] offsets,
+            int[] types,
+            int[] symbolIndexes,
+            long[] addends) {
         RelocationTypes rows = architecture.relocationTypes();
         boolean bigEndian = table.encoding().bigEndian();
         boolean wide = table.encoding().wide();
-        boolean addends = table.hasAddends();
-        int count = table.count();
-        for (int i = 0; i < count; i++) {
-            RelocationType row = rows.byCode(table.type(i));
+        boolean explicit = table.hasAddends();
+        for (int i = 0; i < number; i++) {
+            RelocationType row = rows.byCode(types[i]);
             if (row == null) {
-                throw rejection(architecture, table, i, RelocationFailure.Kind.UNKNOWN_TYPE, 0);
+                throw rejection(architecture, table, from + i, Kind.UNKNOWN_TYPE, 0);
             }
             Field field = row.field();
             int fieldSize = field.size();
             if (fieldSize == 0) {
                 continue;
             }
-            long offset = table.offset(i);
+            long offset = offsets[i];
             if (offset < 0 || offset > size - fieldSize) {
-                throw rejection(architecture, table, i, RelocationFailure.Kind.OUTSIDE_SECTION, 0);
+                throw rejection(architecture, table, from + i, Kind.OUTSIDE_SECTION, 0);
             }
-            int symbol = table.symbolIndex(i);
+            int symbol = symbolIndexes[i];
             if (symbol < 0 || symbol >= values.length) {
-                throw rejection(architecture, table, i, RelocationFailure.Kind.NO_SUCH_SYMBOL, 0);
+                throw rejection(architecture, table, from + i, Kind.NO_SUCH_SYMBOL, 0);
             }
             int at = start + (int) offset;
             long old = readField(at, fieldSize, bigEndian);
-            long a = addends ? table.addend(i) : field.implicitAddend(old);
+            long a = explicit ? addends[i] : field.implicitAddend(old);
             long value = row.formula().value(values[symbol], a, address + offset);
             if (!wide) {
                 value = (int) value;
             }
             if (field.ontoZero() && old != 0) {
-                throw rejection(architecture, table, i, RelocationFailure.Kind.PLACE_NOT_ZERO, value);
+                throw rejection(architecture, table, from + i, Kind.PLACE_NOT_ZERO, value);
             }
             if (!field.fits(value)) {
-                throw rejection(architecture, table, i, RelocationFailure.Kind.OVERFLOW, value);
+                throw rejection(architecture, table, from + i, Kind.OVERFLOW, value);
             }
             writeField(at, fieldSize, field.insert(old, value), bigEndian);
         }
@@ -136,7 +162,7 @@ public final class RelocationTarget {
     }
 
     private LoadException rejection(
-            Architecture architecture, RelocationTable table, int entry, RelocationFailure.Kind kind, long value) {
+            Architecture architecture, RelocationTable table, int entry, Kind kind, long value) {
         int symbol = table.symbolIndex(entry);
         boolean known = symbol >= 0 && symbol < values.length;
         return architecture.rejection(

@@ -13,9 +13,12 @@ public final class RelocationTypes extends AbstractList<RelocationType> {
 
     private RelocationTypes(List<RelocationType> rows) {
         this.rows = rows;
-        this.byCode = new RelocationType[1 + rows.stream().mapToInt(RelocationType::code).max().orElse(-1)];
+        this.byCode =
+                new RelocationType
+                        [1 + rows.stream().mapToInt(RelocationType::code).max().orElse(-1)];
         for (RelocationType row : rows) {
-            checkArgument(byCode[row.code()] == null, "two rows for relocation type %s", row.code());
+            checkArgument(
+                    byCode[row.code()] == null, "two rows for relocation type %s", row.code());
             byCode[row.code()] = row;
         }
     }

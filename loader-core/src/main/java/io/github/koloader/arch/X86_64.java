@@ -18,9 +18,9 @@ import io.github.koloader.memory.AddressRange;
 import java.util.List;
 
 /**
- * x86-64. RELA only. What is odd: a place must be zero before it is relocated, so a module cannot be relocated twice;
- * and a distance that does not fit into 32 bits is cut off without a word, for modules always lie within 2 GiB of the
- * kernel.
+ * x86-64. RELA only. What is odd: a place must be zero before it is relocated, so a module cannot
+ * be relocated twice; and a distance that does not fit into 32 bits is cut off without a word, for
+ * modules always lie within 2 GiB of the kernel.
  *
  * @kernel arch/x86/kernel/module.c, __apply_relocate_add()
  * @psabi System V ABI, AMD64 Architecture Processor Supplement, Relocation
@@ -70,7 +70,10 @@ final class X86_64 implements Architecture {
         return AddressRange.between(0xffffffff_81000000L, 0xffffffff_c0000000L);
     }
 
-    /** A page-aligned place behind the kernel's own per-CPU data, and the 8 KiB that a kernel keeps for modules. */
+    /**
+     * A page-aligned place behind the kernel's own per-CPU data, and the 8 KiB that a kernel keeps
+     * for modules.
+     */
     @Override
     public AddressRange perCpuArea() {
         return AddressRange.between(0x35000, 0x35000 + 0x2000);
@@ -115,18 +118,26 @@ final class X86_64 implements Architecture {
     @Override
     public LoadException rejection(RelocationFailure failure) {
         return switch (failure.kind()) {
-            case UNKNOWN_TYPE -> refuse("%s: Unknown rela relocation: %d", failure.module(), failure.type());
+            case UNKNOWN_TYPE ->
+                    refuse("%s: Unknown rela relocation: %d", failure.module(), failure.type());
             case PLACE_NOT_ZERO -> placeNotZero(failure);
-            case OVERFLOW -> new LoadException(
-                    Errno.ENOEXEC,
-                    List.of(
-                            line("overflow in relocation type %d val %x", failure.type(), failure.s() + failure.a()),
-                            line("`%s' likely not compiled with -mcmodel=kernel", failure.module())));
+            case OVERFLOW ->
+                    new LoadException(
+                            Errno.ENOEXEC,
+                            List.of(
+                                    line(
+                                            "overflow in relocation type %d val %x",
+                                            failure.type(), failure.s() + failure.a()),
+                                    line(
+                                            "`%s' likely not compiled with -mcmodel=kernel",
+                                            failure.module())));
             case OUTSIDE_SECTION, NO_SUCH_SYMBOL -> Failures.relocation(failure);
         };
     }
 
-    /** Since 6.4 the value is the one that would have been written; before, P is not yet subtracted. */
+    /**
+     * Since 6.4 the value is the one that would have been written; before, P is not yet subtracted.
+     */
     private static LoadException placeNotZero(RelocationFailure failure) {
         boolean recent = failure.config().atLeast(6, 4);
         return refuse(

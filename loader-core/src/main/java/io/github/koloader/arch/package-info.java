@@ -1,6 +1,7 @@
 /**
- * What is special to an architecture: relocations, addresses, section names. A relocation is a table row; a new
- * architecture is one class that implements {@link io.github.koloader.arch.Architecture}.
+ * What is special to an architecture: relocations, addresses, section names. A relocation is a
+ * table row; a new architecture is one class that implements {@link
+ * io.github.koloader.arch.Architecture}.
  *
  * <pre>{@code
  * Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();

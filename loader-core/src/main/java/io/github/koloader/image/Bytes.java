@@ -7,11 +7,12 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * An immutable run of bytes, compared by content. {@link #copyOf} copies what it is given; a {@link #slice} shares the
- * bytes of what it was cut from.
+ * An immutable run of bytes, compared by content. {@link #copyOf} copies what it is given; a {@link
+ * #slice} shares the bytes of what it was cut from.
  *
  * <p>Indexes and lengths are in bytes. Every access outside {@code [0, size())} is an {@link
- * IndexOutOfBoundsException}: a mistake of the caller, who checks offsets that come from a file first.
+ * IndexOutOfBoundsException}: a mistake of the caller, who checks offsets that come from a file
+ * first.
  */
 public final class Bytes {
     /** No bytes. */
@@ -33,7 +34,8 @@ public final class Bytes {
     }
 
     /**
-     * The bytes of {@code array}, not copied: the caller hands the array over and never writes to it again.
+     * The bytes of {@code array}, not copied: the caller hands the array over and never writes to
+     * it again.
      *
      * @param array what to look at
      */
@@ -121,7 +123,9 @@ public final class Bytes {
         return i - start - from;
     }
 
-    /** The text from {@code from} up to the next NUL or the end, one character a byte (ISO 8859-1). */
+    /**
+     * The text from {@code from} up to the next NUL or the end, one character a byte (ISO 8859-1).
+     */
     public String text(int from) {
         int length = textLength(Objects.checkIndex(from, size + 1));
         return new String(array, start + from, length, ISO_8859_1);
@@ -132,13 +136,19 @@ public final class Bytes {
         return from >= 0
                 && expected.length <= size - from
                 && Arrays.equals(
-                        array, start + from, start + from + expected.length, expected, 0, expected.length);
+                        array,
+                        start + from,
+                        start + from + expected.length,
+                        expected,
+                        0,
+                        expected.length);
     }
 
     @Override
     public boolean equals(Object other) {
         return other instanceof Bytes that
-                && Arrays.equals(array, start, start + size, that.array, that.start, that.start + that.size);
+                && Arrays.equals(
+                        array, start, start + size, that.array, that.start, that.start + that.size);
     }
 
     @Override

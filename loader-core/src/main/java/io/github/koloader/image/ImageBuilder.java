@@ -12,8 +12,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Builds valid module images without a compiler, for tests and properties: sections, symbols and relocations are added
- * as values; modinfo, {@code struct module}, symbol table, string tables and relocation sections are made from them.
+ * Builds valid module images without a compiler, for tests and properties: sections, symbols and
+ * relocations are added as values; modinfo, {@code struct module}, symbol table, string tables and
+ * relocation sections are made from them.
  *
  * <pre>{@code
  * ImageBuilder hello = new ImageBuilder(62, Encoding.ELF64_LSB, true).name("hello");
@@ -54,7 +55,9 @@ public final class ImageBuilder {
     /** Sets the module's name, in modinfo and in {@code struct module}; {@code test} by default. */
     public ImageBuilder name(String newName) {
         checkArgument(
-                newName.length() < ThisModule.nameLength(encoding.wordSize()), "name %s is too long", newName);
+                newName.length() < ThisModule.nameLength(encoding.wordSize()),
+                "name %s is too long",
+                newName);
         this.name = newName;
         return this;
     }
@@ -99,7 +102,8 @@ public final class ImageBuilder {
         return entry("cleanup_module", section, value, wordRelocation, encoding.wide() ? 848 : 524);
     }
 
-    private ImageBuilder entry(String symbolName, int section, long value, int relocation, long field) {
+    private ImageBuilder entry(
+            String symbolName, int section, long value, int relocation, long field) {
         int symbol = symbol(Symbol.function(symbolName, section, value, 1));
         entries.add(new long[] {field, symbol, relocation});
         return this;
@@ -108,9 +112,13 @@ public final class ImageBuilder {
     /** Adds an entry to {@code __versions}. */
     public ImageBuilder version(String symbolName, int crc) {
         byte[] entry = new byte[VersionTable.ENTRY_SIZE];
-        Words.writeWord(entry, 0, Integer.toUnsignedLong(crc), encoding.wordSize(), encoding.bigEndian());
+        Words.writeWord(
+                entry, 0, Integer.toUnsignedLong(crc), encoding.wordSize(), encoding.bigEndian());
         byte[] text = SymbolTable.encode(symbolName);
-        checkArgument(text.length < entry.length - encoding.wordSize(), "name %s is too long", symbolName);
+        checkArgument(
+                text.length < entry.length - encoding.wordSize(),
+                "name %s is too long",
+                symbolName);
         System.arraycopy(text, 0, entry, encoding.wordSize(), text.length);
         versions.add(entry);
         return this;
@@ -125,14 +133,18 @@ public final class ImageBuilder {
         int structure =
                 section(
                         Section.progbits(
-                                ModuleImage.THIS_MODULE, SectionFlags.ALLOC | SectionFlags.WRITE, 64, structBytes()));
+                                ModuleImage.THIS_MODULE,
+                                SectionFlags.ALLOC | SectionFlags.WRITE,
+                                64,
+                                structBytes()));
         for (long[] entry : entries) {
             relocate(structure, new Relocation(entry[0], (int) entry[2], (int) entry[1], 0));
         }
         int firstTable = sections.size();
         int symtab = firstTable + relocations.size();
         int[] order = localsFirst();
-        relocations.forEach((target, entriesOfTarget) -> addTable(target, symtab, order, entriesOfTarget));
+        relocations.forEach(
+                (target, entriesOfTarget) -> addTable(target, symtab, order, entriesOfTarget));
         addSymbols(order);
         addNames();
         ModuleImage.Builder builder = ModuleImage.builder(machine, encoding);
@@ -199,14 +211,20 @@ public final class ImageBuilder {
                         Bytes.wrap(bytes)));
     }
 
-    private void write(byte[] bytes, int at, RelocationTable.Format format, Relocation entry, int symbol) {
+    private void write(
+            byte[] bytes, int at, RelocationTable.Format format, Relocation entry, int symbol) {
         boolean big = encoding.bigEndian();
         int word = encoding.wordSize();
         Words.writeWord(bytes, at, entry.offset(), word, big);
         switch (format) {
-            case REL32, RELA32 -> Words.writeInt(bytes, at + 4, symbol << 8 | entry.type() & 0xff, big);
-            case REL64, RELA64 -> Words.writeLong(
-                    bytes, at + 8, (long) symbol << 32 | Integer.toUnsignedLong(entry.type()), big);
+            case REL32, RELA32 ->
+                    Words.writeInt(bytes, at + 4, symbol << 8 | entry.type() & 0xff, big);
+            case REL64, RELA64 ->
+                    Words.writeLong(
+                            bytes,
+                            at + 8,
+                            (long) symbol << 32 | Integer.toUnsignedLong(entry.type()),
+                            big);
             case MIPS_REL64, MIPS_RELA64 -> {
                 Words.writeInt(bytes, at + 8, symbol, big);
                 bytes[at + 13] = (byte) (entry.type() >>> 16);
@@ -295,7 +313,16 @@ public final class ImageBuilder {
 
     private static Section strings(String name, Bytes contents) {
         return new Section(
-                name, SectionType.STRTAB, SectionFlags.NONE, 0, contents.size(), 1, 0, 0, 0, contents);
+                name,
+                SectionType.STRTAB,
+                SectionFlags.NONE,
+                0,
+                contents.size(),
+                1,
+                0,
+                0,
+                0,
+                contents);
     }
 
     private static Bytes join(List<byte[]> parts) {

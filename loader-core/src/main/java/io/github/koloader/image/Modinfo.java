@@ -6,15 +6,16 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
 /**
- * The {@code .modinfo} section: strings {@code tag=value}, separated by NULs. A multimap: {@code alias} and others
- * repeat. Order is that of the section.
+ * The {@code .modinfo} section: strings {@code tag=value}, separated by NULs. A multimap: {@code
+ * alias} and others repeat. Order is that of the section.
  *
- * <p>A module does not say how its text is encoded. Values are decoded as UTF-8, and one character a byte (ISO 8859-1)
- * where they are not valid UTF-8; {@link #entries()} has the bytes.
+ * <p>A module does not say how its text is encoded. Values are decoded as UTF-8, and one character
+ * a byte (ISO 8859-1) where they are not valid UTF-8; {@link #entries()} has the bytes.
  *
  * @kernel kernel/module/main.c, get_next_modinfo()
  */
@@ -36,10 +37,33 @@ public final class Modinfo {
     public static final Modinfo EMPTY = new Modinfo(Bytes.EMPTY);
 
     private final Bytes bytes;
+    private final int[] starts; // of all strings that the walk comes by
+    private final int count;
 
     /** A view on the section's contents. */
     public Modinfo(Bytes bytes) {
         this.bytes = bytes;
+        int[] found = new int[16];
+        int number = 0;
+        for (int at = bytes.isEmpty() ? -1 : 0; at >= 0; at = next(at)) {
+            if (number == found.length) {
+                found = Arrays.copyOf(found, 2 * number);
+            }
+            found[number++] = at;
+        }
+        this.starts = found;
+        this.count = number;
+    }
+
+    private Modinfo(Bytes bytes, int[] starts, int count) {
+        this.bytes = bytes;
+        this.starts = starts;
+        this.count = count;
+    }
+
+    /** The same with bytes of its own, which does not keep the file it was read from. */
+    public Modinfo copy() {
+        return new Modinfo(Bytes.copyOf(bytes.toByteArray()), starts, count);
     }
 
     /** The section's contents. */
@@ -49,14 +73,14 @@ public final class Modinfo {
 
     /** The value of the first entry with that tag. */
     public Optional<String> first(String tag) {
-        int at = find(tag, 0);
-        return at < 0 ? Optional.empty() : Optional.of(decode(valueAt(at, tag)));
+        int index = find(tag, 0);
+        return index < 0 ? Optional.empty() : Optional.of(decode(valueAt(starts[index], tag)));
     }
 
     /** As {@link #first}, one character a byte: as the kernel compares and prints it. */
     public Optional<String> firstRaw(String tag) {
-        int at = find(tag, 0);
-        return at < 0 ? Optional.empty() : Optional.of(valueAt(at, tag).toLatin1());
+        int index = find(tag, 0);
+        return index < 0 ? Optional.empty() : Optional.of(valueAt(starts[index], tag).toLatin1());
     }
 
     /** Whether there is an entry with that tag. */
@@ -67,8 +91,8 @@ public final class Modinfo {
     /** The values of all entries with that tag, possibly none. */
     public List<String> all(String tag) {
         List<String> values = new ArrayList<>();
-        for (int at = find(tag, 0); at >= 0; at = find(tag, next(at))) {
-            values.add(decode(valueAt(at, tag)));
+        for (int index = find(tag, 0); index >= 0; index = find(tag, index + 1)) {
+            values.add(decode(valueAt(starts[index], tag)));
         }
         return List.copyOf(values);
     }
@@ -76,7 +100,8 @@ public final class Modinfo {
     /** All entries. Empty strings are left out. */
     public List<Entry> entries() {
         List<Entry> entries = new ArrayList<>();
-        for (int at = 0; at >= 0 && at < bytes.size(); at = next(at)) {
+        for (int index = 0; index < count; index++) {
+            int at = starts[index];
             int length = bytes.textLength(at);
             if (length > 0) {
                 int equals = bytes.indexOf((byte) '=', at);
@@ -92,27 +117,30 @@ public final class Modinfo {
         return List.copyOf(entries);
     }
 
-    /** Index of the first entry with that tag at or after the entry that starts at {@code from}, or −1. */
+    /** Index of the first string with that tag, from the string of index {@code from} on, or −1. */
     private int find(String tag, int from) {
         byte[] array = bytes.array;
         int end = bytes.start + bytes.size();
         int length = tag.length();
-        for (int at = from; at >= 0 && at < bytes.size(); at = next(at)) {
-            int i = bytes.start + at;
+        for (int index = from; index < count; index++) {
+            int i = bytes.start + starts[index];
             if (end - i > length && array[i + length] == '=') {
                 int k = 0;
                 while (k < length && (array[i + k] & 0xff) == tag.charAt(k)) {
                     k++;
                 }
                 if (k == length) {
-                    return at;
+                    return index;
                 }
             }
         }
         return -1;
     }
 
-    /** Start of the entry after the one at {@code at}, or −1: over non-NULs, then over NULs, to the last byte but one. */
+    /**
+     * Start of the entry after the one at {@code at}, or −1: over non-NULs, then over NULs, to the
+     * last byte but one.
+     */
     private int next(int at) {
         byte[] array = bytes.array;
         int last = bytes.start + bytes.size() - 1;

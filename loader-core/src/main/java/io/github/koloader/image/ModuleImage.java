@@ -14,9 +14,11 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A module before loading: what is in its file, checked to be readable, without any address. Immutable.
+ * A module before loading: what is in its file, checked to be readable, without any address.
+ * Immutable.
  *
- * <p>Two images are equal if machine, flags, encoding and all sections are. Section 0 is the empty one, as in the file.
+ * <p>Two images are equal if machine, flags, encoding and all sections are. Section 0 is the empty
+ * one, as in the file.
  */
 public final class ModuleImage {
     /** Name of the section with the module's own structure. */
@@ -34,6 +36,7 @@ public final class ModuleImage {
     private final int symbolSection;
     private final SymbolTable symbols;
     private final ImmutableList<RelocationTable> relocations;
+    private final Modinfo modinfo;
 
     private ModuleImage(Builder builder) {
         this.machine = builder.machine;
@@ -63,11 +66,19 @@ public final class ModuleImage {
         this.fileSize = builder.fileSize >= 0 ? builder.fileSize : end;
         this.symbolSection = symtab;
         this.relocations = tables.build();
+        this.modinfo = findModinfo();
         this.symbols =
                 symtab == 0
                         ? new SymbolTable(Bytes.EMPTY, Bytes.EMPTY, encoding)
                         : new SymbolTable(
-                                sections.get(symtab).contents(), strings(sections.get(symtab).link()), encoding);
+                                sections.get(symtab).contents(),
+                                strings(sections.get(symtab).link()),
+                                encoding);
+    }
+
+    private Modinfo findModinfo() {
+        int index = allocatedSectionIndex(".modinfo");
+        return index == 0 ? Modinfo.EMPTY : new Modinfo(sections.get(index).contents());
     }
 
     private Bytes strings(int link) {
@@ -94,7 +105,10 @@ public final class ModuleImage {
         return encoding;
     }
 
-    /** Bytes of the file that the image was read from; of a built one, up to the end of its last section. */
+    /**
+     * Bytes of the file that the image was read from; of a built one, up to the end of its last
+     * section.
+     */
     public long fileSize() {
         return fileSize;
     }
@@ -162,14 +176,15 @@ public final class ModuleImage {
 
     /** Contents of {@code .modinfo}, if it is allocated as it has to be; else nothing. */
     public Modinfo modinfo() {
-        int index = allocatedSectionIndex(".modinfo");
-        return index == 0 ? Modinfo.EMPTY : new Modinfo(sections.get(index).contents());
+        return modinfo;
     }
 
     /** Contents of {@code __versions}; without that section an empty table. */
     public VersionTable versions() {
         int index = allocatedSectionIndex("__versions");
-        return index == 0 ? VersionTable.EMPTY : new VersionTable(sections.get(index).contents(), encoding);
+        return index == 0
+                ? VersionTable.EMPTY
+                : new VersionTable(sections.get(index).contents(), encoding);
     }
 
     /**
@@ -200,7 +215,10 @@ public final class ModuleImage {
                         entry(index, "cleanup_module")));
     }
 
-    /** The relocation of section {@code thisModule} that leads to where the symbol {@code name} leads. */
+    /**
+     * The relocation of section {@code thisModule} that leads to where the symbol {@code name}
+     * leads.
+     */
     private Optional<ThisModule.Entry> entry(int thisModule, String name) {
         for (RelocationTable table : relocations) {
             if (table.target() != thisModule) {
@@ -224,8 +242,8 @@ public final class ModuleImage {
     }
 
     /**
-     * Compares the two ways to find init and exit: the relocations of {@code struct module}, which the kernel goes by,
-     * and the symbols {@code init_module} and {@code cleanup_module}.
+     * Compares the two ways to find init and exit: the relocations of {@code struct module}, which
+     * the kernel goes by, and the symbols {@code init_module} and {@code cleanup_module}.
      *
      * @return a sentence for each disagreement; none for a module as kbuild makes them
      */
@@ -241,8 +259,16 @@ public final class ModuleImage {
             for (int i = 0; i < table.count(); i++) {
                 long offset = table.offset(i);
                 boolean known =
-                        structure.get().init().filter(entry -> entry.fieldOffset() == offset).isPresent()
-                                || structure.get().exit().filter(entry -> entry.fieldOffset() == offset).isPresent();
+                        structure
+                                        .get()
+                                        .init()
+                                        .filter(entry -> entry.fieldOffset() == offset)
+                                        .isPresent()
+                                || structure
+                                        .get()
+                                        .exit()
+                                        .filter(entry -> entry.fieldOffset() == offset)
+                                        .isPresent();
                 if (!known) {
                     found.add(
                             "relocation at offset 0x%x of %s leads to neither init_module nor cleanup_module"
@@ -257,9 +283,13 @@ public final class ModuleImage {
         int symbol = symbols.indexOf(name);
         boolean defined = symbol >= 0 && symbols.sectionIndex(symbol) != SymbolTable.UNDEF;
         if (defined && entry.isEmpty()) {
-            found.add("symbol %s is defined, but no relocation of %s leads to it".formatted(name, THIS_MODULE));
+            found.add(
+                    "symbol %s is defined, but no relocation of %s leads to it"
+                            .formatted(name, THIS_MODULE));
         } else if (!defined && entry.isPresent()) {
-            found.add("a relocation of %s leads to %s, which is not defined".formatted(THIS_MODULE, name));
+            found.add(
+                    "a relocation of %s leads to %s, which is not defined"
+                            .formatted(THIS_MODULE, name));
         }
     }
 
@@ -280,9 +310,9 @@ public final class ModuleImage {
     }
 
     /**
-     * The exports, as the tables {@code __ksymtab} and {@code __ksymtab_gpl} have them. Names, namespaces and CRCs are
-     * taken from the symbols that the export macros leave ({@code __ksymtab_x}, {@code __kstrtabns_x}, {@code
-     * __crc_x}), so that nothing has to be relocated.
+     * The exports, as the tables {@code __ksymtab} and {@code __ksymtab_gpl} have them. Names,
+     * namespaces and CRCs are taken from the symbols that the export macros leave ({@code
+     * __ksymtab_x}, {@code __kstrtabns_x}, {@code __crc_x}), so that nothing has to be relocated.
      */
     public List<ExportEntry> exports() {
         int plain = sectionIndex("__ksymtab");
@@ -301,7 +331,9 @@ public final class ModuleImage {
         marks.forEach(
                 (mark, symbol) -> {
                     int section = symbols.sectionIndex(symbol);
-                    if (mark.startsWith(EXPORT) && section != 0 && (section == plain || section == gpl)) {
+                    if (mark.startsWith(EXPORT)
+                            && section != 0
+                            && (section == plain || section == gpl)) {
                         String name = mark.substring(EXPORT.length());
                         exports.add(
                                 new ExportEntry(
@@ -375,7 +407,10 @@ public final class ModuleImage {
         return "ModuleImage[" + name().orElse("?") + ", " + sections.size() + " sections]";
     }
 
-    /** Collects the parts of an image; sections get the indexes of the order in which they are added. */
+    /**
+     * Collects the parts of an image; sections get the indexes of the order in which they are
+     * added.
+     */
     public static final class Builder {
         private final int machine;
         private final Encoding encoding;
@@ -423,7 +458,10 @@ public final class ModuleImage {
             return this;
         }
 
-        /** The image. If no file size was set, each section gets a place in the file, in order and aligned. */
+        /**
+         * The image. If no file size was set, each section gets a place in the file, in order and
+         * aligned.
+         */
         public ModuleImage build() {
             if (fileSize < 0) {
                 placeInFile();
@@ -435,7 +473,10 @@ public final class ModuleImage {
             long end = encoding.wide() ? 64 : 52; // behind the ELF header
             for (int i = 1; i < sections.size(); i++) {
                 Section section = sections.get(i);
-                long alignment = Long.bitCount(section.alignment()) == 1 ? Math.min(section.alignment(), 4096) : 1;
+                long alignment =
+                        Long.bitCount(section.alignment()) == 1
+                                ? Math.min(section.alignment(), 4096)
+                                : 1;
                 long offset = end + alignment - 1 & -alignment;
                 sections.set(i, section.withOffset(offset));
                 end = offset + section.contents().size();

@@ -4,8 +4,8 @@ import io.github.koloader.internal.Words;
 import java.util.Objects;
 
 /**
- * The relocations of one section: a view on the file's bytes, no object per entry. Entries are in file order; all
- * methods take an index in {@code [0, count())}.
+ * The relocations of one section: a view on the file's bytes, no object per entry. Entries are in
+ * file order; all methods take an index in {@code [0, count())}.
  */
 public final class RelocationTable {
     /** How an entry is laid out. */
@@ -79,7 +79,8 @@ public final class RelocationTable {
      * @param encoding how numbers are written
      * @param format how records are laid out
      */
-    public RelocationTable(int section, int target, Bytes entries, Encoding encoding, Format format) {
+    public RelocationTable(
+            int section, int target, Bytes entries, Encoding encoding, Format format) {
         this.section = section;
         this.target = target;
         this.entries = entries;
@@ -141,13 +142,15 @@ public final class RelocationTable {
     }
 
     /**
-     * The relocation type; unsigned. On 64-bit MIPS the first of up to three, with the second in bits 8…15 and the
-     * third in bits 16…23.
+     * The relocation type; unsigned. On 64-bit MIPS the first of up to three, with the second in
+     * bits 8…15 and the third in bits 16…23.
      */
     public int type(int index) {
         if (mips) {
             int at = at(index) + 8;
-            return array[at + 7] & 0xff | (array[at + 6] & 0xff) << 8 | (array[at + 5] & 0xff) << 16;
+            return array[at + 7] & 0xff
+                    | (array[at + 6] & 0xff) << 8
+                    | (array[at + 5] & 0xff) << 16;
         }
         if (wide) {
             return Words.readInt(array, at(index) + (bigEndian ? 12 : 8), bigEndian);
@@ -171,6 +174,41 @@ public final class RelocationTable {
         return wide
                 ? Words.readLong(array, at(index) + 16, bigEndian)
                 : Words.readInt(array, at(index) + 8, bigEndian);
+    }
+
+    /**
+     * Reads entries {@code [from, from + count)} into arrays, from index 0 on: the same numbers
+     * that {@link #offset}, {@link #type}, {@link #symbolIndex} and {@link #addend} give, in one
+     * go.
+     *
+     * @throws IndexOutOfBoundsException if there are not so many entries, or an array is too short
+     */
+    public void read(
+            int from,
+            int number,
+            long[] offsets,
+            int[] types,
+            int[] symbolIndexes,
+            long[] addends) {
+        Objects.checkFromIndexSize(from, number, count);
+        if (format != Format.RELA64 || bigEndian) {
+            for (int i = 0; i < number; i++) {
+                offsets[i] = offset(from + i);
+                types[i] = type(from + i);
+                symbolIndexes[i] = symbolIndex(from + i);
+                addends[i] = addend(from + i);
+            }
+            return;
+        }
+        int at = start + from * entrySize;
+        for (int i = 0; i < number; i++) {
+            long info = Words.readLong(array, at + 8, false);
+            offsets[i] = Words.readLong(array, at, false);
+            types[i] = (int) info;
+            symbolIndexes[i] = (int) (info >>> 32);
+            addends[i] = Words.readLong(array, at + 16, false);
+            at += 24;
+        }
     }
 
     /** Index of the first entry that patches {@code offset}, or −1. */

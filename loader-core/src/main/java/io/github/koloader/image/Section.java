@@ -9,8 +9,10 @@ import static java.util.Objects.requireNonNull;
  * @param name as in the section name table
  * @param type {@code sh_type}
  * @param flags {@code sh_flags}
- * @param offset where its bytes lie in the file; for a symbol of a section without memory this decides its value
- * @param size bytes it takes in memory ({@code sh_size}); with {@link SectionType#NOBITS} there are none in the file
+ * @param offset where its bytes lie in the file; for a symbol of a section without memory this
+ *     decides its value
+ * @param size bytes it takes in memory ({@code sh_size}); with {@link SectionType#NOBITS} there are
+ *     none in the file
  * @param alignment {@code sh_addralign}; 0 counts as 1
  * @param link {@code sh_link}, a section index or 0
  * @param info {@code sh_info}; of a relocation section the index of the section it patches
@@ -66,22 +68,42 @@ public record Section(
     /** Space of {@code size} zero bytes that takes none in the file: NOBITS. */
     public static Section nobits(String name, long flags, long alignment, long size) {
         return new Section(
-                name, SectionType.NOBITS, SectionFlags.of(flags), 0, size, alignment, 0, 0, 0, Bytes.EMPTY);
+                name,
+                SectionType.NOBITS,
+                SectionFlags.of(flags),
+                0,
+                size,
+                alignment,
+                0,
+                0,
+                0,
+                Bytes.EMPTY);
     }
 
     /** The same with another place in the file. */
     public Section withOffset(long newOffset) {
-        return new Section(name, type, flags, newOffset, size, alignment, link, info, entrySize, contents);
+        return new Section(
+                name, type, flags, newOffset, size, alignment, link, info, entrySize, contents);
     }
 
     /** The same with other flags. */
     public Section withFlags(SectionFlags newFlags) {
-        return new Section(name, type, newFlags, offset, size, alignment, link, info, entrySize, contents);
+        return new Section(
+                name, type, newFlags, offset, size, alignment, link, info, entrySize, contents);
     }
 
     /** The same with other bytes, and their number as its size. */
     public Section withContents(Bytes newContents) {
         return new Section(
-                name, type, flags, offset, newContents.size(), alignment, link, info, entrySize, newContents);
+                name,
+                type,
+                flags,
+                offset,
+                newContents.size(),
+                alignment,
+                link,
+                info,
+                entrySize,
+                newContents);
     }
 }

@@ -73,7 +73,10 @@ public record SectionFlags(long bits) {
         return of(bits & ~mask);
     }
 
-    /** Letters as {@code readelf} prints them ({@code WAXMSILOGTC}); {@code o} and {@code p} stand for ranges. */
+    /**
+     * Letters as {@code readelf} prints them ({@code WAXMSILOGTC}); {@code o} and {@code p} stand
+     * for ranges.
+     */
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder();

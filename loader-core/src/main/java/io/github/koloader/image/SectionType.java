@@ -3,7 +3,8 @@ package io.github.koloader.image;
 import java.util.Map;
 
 /**
- * {@code sh_type}. An open set: processors and systems have their own, so this is a number with names for the known.
+ * {@code sh_type}. An open set: processors and systems have their own, so this is a number with
+ * names for the known.
  *
  * @param code the number in the section header, an unsigned 32-bit value
  */
@@ -62,7 +63,21 @@ public record SectionType(int code) {
 
     private static SectionType[] known() {
         SectionType[] types = {
-            NULL, PROGBITS, SYMTAB, STRTAB, RELA, null, null, NOTE, NOBITS, REL, null, null, null, null, INIT_ARRAY,
+            NULL,
+            PROGBITS,
+            SYMTAB,
+            STRTAB,
+            RELA,
+            null,
+            null,
+            NOTE,
+            NOBITS,
+            REL,
+            null,
+            null,
+            null,
+            null,
+            INIT_ARRAY,
             FINI_ARRAY,
         };
         for (int i = 0; i < types.length; i++) {

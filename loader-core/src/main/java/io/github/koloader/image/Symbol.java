@@ -5,13 +5,15 @@ package io.github.koloader.image;
  *
  * @param name its name, empty for section symbols
  * @param binding its binding
- * @param type {@code STT_*}, the low half of {@code st_info}: 0 NOTYPE, 1 OBJECT, 2 FUNC, 3 SECTION, 4 FILE
+ * @param type {@code STT_*}, the low half of {@code st_info}: 0 NOTYPE, 1 OBJECT, 2 FUNC, 3
+ *     SECTION, 4 FILE
  * @param other {@code st_other}
  * @param place where it lives
  * @param value offset in its section, an absolute value, or the alignment of a common symbol
  * @param size bytes, 0 if unknown
  */
-public record Symbol(String name, Binding binding, int type, int other, Place place, long value, long size) {
+public record Symbol(
+        String name, Binding binding, int type, int other, Place place, long value, long size) {
     /** {@code STT_NOTYPE}. */
     public static final int NOTYPE = 0;
 

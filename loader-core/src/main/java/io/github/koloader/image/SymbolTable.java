@@ -6,11 +6,12 @@ import io.github.koloader.internal.Words;
 import java.util.Objects;
 
 /**
- * A symbol table and its strings: a view on the file's bytes, no object per symbol. Index 0 is the unnamed undefined
- * symbol. All methods take an index in {@code [0, count())}.
+ * A symbol table and its strings: a view on the file's bytes, no object per symbol. Index 0 is the
+ * unnamed undefined symbol. All methods take an index in {@code [0, count())}.
  *
- * <p>The reader has checked that every entry lies in the file. A name that starts outside the string table, which no
- * kernel up to 6.12 looks for, reads as the empty name; one without its NUL ends with the table.
+ * <p>The reader has checked that every entry lies in the file. A name that starts outside the
+ * string table, which no kernel up to 6.12 looks for, reads as the empty name; one without its NUL
+ * ends with the table.
  */
 public final class SymbolTable {
     /** {@code SHN_UNDEF}. */
@@ -29,7 +30,8 @@ public final class SymbolTable {
     public static final int COMMON = 0xfff2;
 
     /** No symbols. */
-    public static final SymbolTable EMPTY = new SymbolTable(Bytes.EMPTY, Bytes.EMPTY, Encoding.ELF64_LSB);
+    public static final SymbolTable EMPTY =
+            new SymbolTable(Bytes.EMPTY, Bytes.EMPTY, Encoding.ELF64_LSB);
 
     private final Bytes entries;
     private final Bytes strings;
@@ -44,7 +46,8 @@ public final class SymbolTable {
     /**
      * A view on these entries.
      *
-     * @param entries {@code Elf32_Sym} or {@code Elf64_Sym} records; a rest shorter than one is not looked at
+     * @param entries {@code Elf32_Sym} or {@code Elf64_Sym} records; a rest shorter than one is not
+     *     looked at
      * @param strings the string table that names them
      * @param encoding how numbers are written
      */
@@ -187,14 +190,23 @@ public final class SymbolTable {
             case UNDEF -> new Symbol.Undefined();
             case ABS -> new Symbol.Absolute();
             case COMMON -> new Symbol.Common();
-            default -> section >= LORESERVE ? new Symbol.Reserved(section) : new Symbol.InSection(section);
+            default ->
+                    section >= LORESERVE
+                            ? new Symbol.Reserved(section)
+                            : new Symbol.InSection(section);
         };
     }
 
     /** The symbol as a value. */
     public Symbol symbol(int index) {
         return new Symbol(
-                name(index), binding(index), type(index), other(index), place(index), value(index), size(index));
+                name(index),
+                binding(index),
+                type(index),
+                other(index),
+                place(index),
+                value(index),
+                size(index));
     }
 
     /** Index of the first symbol of that name, or −1. */
@@ -208,7 +220,8 @@ public final class SymbolTable {
     }
 
     /**
-     * Copies a symbol's entry and its name as the kernel's {@code kallsyms} does, with another name offset and value.
+     * Copies a symbol's entry and its name as the kernel's {@code kallsyms} does, with another name
+     * offset and value.
      *
      * @param index the symbol
      * @param target where the entry goes
@@ -218,7 +231,8 @@ public final class SymbolTable {
      * @param nameOffset its {@code st_name}
      * @return bytes of the name, NUL included
      */
-    public int copyEntry(int index, byte[] target, int entryAt, long value, int nameAt, int nameOffset) {
+    public int copyEntry(
+            int index, byte[] target, int entryAt, long value, int nameAt, int nameOffset) {
         System.arraycopy(array, at(index), target, entryAt, entrySize);
         Words.writeInt(target, entryAt, nameOffset, bigEndian);
         writeValue(target, entryAt, value);
@@ -252,7 +266,8 @@ public final class SymbolTable {
             return expected.length == 0;
         }
         return strings.matches(offset, expected)
-                && (offset + expected.length == strings.size() || strings.get(offset + expected.length) == 0);
+                && (offset + expected.length == strings.size()
+                        || strings.get(offset + expected.length) == 0);
     }
 
     @Override

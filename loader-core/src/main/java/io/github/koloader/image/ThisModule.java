@@ -3,11 +3,12 @@ package io.github.koloader.image;
 import java.util.Optional;
 
 /**
- * What the file says in {@code .gnu.linkonce.this_module}, the {@code struct module} that the loader fills in.
+ * What the file says in {@code .gnu.linkonce.this_module}, the {@code struct module} that the
+ * loader fills in.
  *
- * <p>The structure's layout depends on the kernel's configuration, so the fields for init and exit are found through
- * the relocations that fill them; {@link ModuleImage#entryDisagreements()} compares them with the symbols {@code
- * init_module} and {@code cleanup_module}.
+ * <p>The structure's layout depends on the kernel's configuration, so the fields for init and exit
+ * are found through the relocations that fill them; {@link ModuleImage#entryDisagreements()}
+ * compares them with the symbols {@code init_module} and {@code cleanup_module}.
  *
  * @param section index of the section
  * @param name the name field: at byte 24 of the structure on 64-bit, at 12 on 32-bit kernels

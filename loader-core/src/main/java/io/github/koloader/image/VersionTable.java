@@ -3,8 +3,8 @@ package io.github.koloader.image;
 import java.util.Objects;
 
 /**
- * {@code __versions}: the CRC a module was built against, for each symbol it imports; a view on the file's bytes, 64
- * per entry.
+ * {@code __versions}: the CRC a module was built against, for each symbol it imports; a view on the
+ * file's bytes, 64 per entry.
  *
  * @kernel include/linux/module.h, struct modversion_info
  */

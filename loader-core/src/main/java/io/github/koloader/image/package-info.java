@@ -1,5 +1,6 @@
 /**
- * A module before loading: sections, symbols, relocations and modinfo, as values and as views on the file's bytes.
+ * A module before loading: sections, symbols, relocations and modinfo, as values and as views on
+ * the file's bytes.
  *
  * <pre>{@code
  * ModuleImage image = KoReader.read(Path.of("hello.ko"));

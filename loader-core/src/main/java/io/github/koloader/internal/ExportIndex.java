@@ -10,8 +10,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the export of a name: the kernel's, else that of the module loaded last. A hash table over the bytes of names,
- * so that resolving a module's symbols makes no strings; what the {@link KernelSymbols} answer is kept.
+ * Finds the export of a name: the kernel's, else that of the module loaded last. A hash table over
+ * the bytes of names, so that resolving a module's symbols makes no strings; what the {@link
+ * KernelSymbols} answer is kept.
  *
  * @kernel kernel/module/main.c, find_symbol()
  */
@@ -196,7 +197,10 @@ public final class ExportIndex {
         return export;
     }
 
-    /** Adds a module's exports: plain ones first in a search, both before those of modules loaded earlier. */
+    /**
+     * Adds a module's exports: plain ones first in a search, both before those of modules loaded
+     * earlier.
+     */
     public void addAll(List<Export> exports) {
         for (Export export : exports) {
             if (export.gplOnly) {

@@ -11,13 +11,14 @@ import io.github.koloader.arch.RelocationFailure;
 import java.util.List;
 
 /**
- * Every way a load or an unload can fail in this module: errno and what the kernel logs. Texts are the kernel's, unless
- * the comment says otherwise.
+ * Every way a load or an unload can fail in this module: errno and what the kernel logs. Texts are
+ * the kernel's, unless the comment says otherwise.
  */
 public final class Failures {
     private Failures() {}
 
-    private static LoadException failure(Errno errno, LogLevel level, String format, Object... arguments) {
+    private static LoadException failure(
+            Errno errno, LogLevel level, String format, Object... arguments) {
         return new LoadException(errno, new LogLine(level, format.formatted(arguments)));
     }
 
@@ -39,7 +40,12 @@ public final class Failures {
     /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
     public static LoadException thisModuleTooSmall(String section, long offset, long size) {
         return failure(
-                Errno.ENOEXEC, ERR, "section %s at offset 0x%x: %d bytes hold no struct module", section, offset, size);
+                Errno.ENOEXEC,
+                ERR,
+                "section %s at offset 0x%x: %d bytes hold no struct module",
+                section,
+                offset,
+                size);
     }
 
     /** Since 6.4: its size is not that of this kernel's {@code struct module}. */
@@ -64,13 +70,19 @@ public final class Failures {
 
     /** No vermagic, and forced loading is off. */
     public static LoadException noVermagic(String name) {
-        return LoadException.silent(Errno.ENOEXEC, name + " has no vermagic and forced loading is off");
+        return LoadException.silent(
+                Errno.ENOEXEC, name + " has no vermagic and forced loading is off");
     }
 
     /** Another vermagic. */
     public static LoadException wrongVermagic(String name, String vermagic, String expected) {
         return failure(
-                Errno.ENOEXEC, ERR, "%s: version magic '%s' should be '%s'", name, vermagic, expected);
+                Errno.ENOEXEC,
+                ERR,
+                "%s: version magic '%s' should be '%s'",
+                name,
+                vermagic,
+                expected);
     }
 
     /** A livepatch module without livepatch. */
@@ -85,7 +97,12 @@ public final class Failures {
     /** A section that can be written and executed. */
     public static LoadException writableAndExecutable(String name, String section, int index) {
         return failure(
-                Errno.ENOEXEC, ERR, "%s: section %s (index %d) has invalid WRITE|EXEC flags", name, section, index);
+                Errno.ENOEXEC,
+                ERR,
+                "%s: section %s (index %d) has invalid WRITE|EXEC flags",
+                name,
+                section,
+                index);
     }
 
     /** No memory for the module. */
@@ -100,7 +117,8 @@ public final class Failures {
 
     /** A module of that name is coming or going. */
     public static LoadException nameBusy(String name) {
-        return LoadException.silent(Errno.EBUSY, "a module named " + name + " is being loaded or unloaded");
+        return LoadException.silent(
+                Errno.EBUSY, "a module named " + name + " is being loaded or unloaded");
     }
 
     /** No room for per-CPU data. */
@@ -116,7 +134,8 @@ public final class Failures {
 
     /** Exports without CRCs, and forced loading is off. */
     public static LoadException noVersionsForExports(String name) {
-        return LoadException.silent(Errno.ENOEXEC, name + " exports symbols without versions, forced loading is off");
+        return LoadException.silent(
+                Errno.ENOEXEC, name + " exports symbols without versions, forced loading is off");
     }
 
     /** Symbols that cannot be resolved, each with its line; the error is that of the last. */
@@ -124,7 +143,9 @@ public final class Failures {
         return new LoadException(last, lines);
     }
 
-    /** REL where only RELA is taken, or the other way round: the kernel's text is the same for both. */
+    /**
+     * REL where only RELA is taken, or the other way round: the kernel's text is the same for both.
+     */
     public static LoadException relocationKindUnsupported(String name) {
         return failure(Errno.ENOEXEC, ERR, "module %s: REL relocation unsupported", name);
     }
@@ -134,11 +155,17 @@ public final class Failures {
         String what =
                 switch (failure.kind()) {
                     case UNKNOWN_TYPE -> "has unknown type " + failure.type();
-                    case OVERFLOW -> "of type " + failure.type() + " overflows with value 0x"
-                            + Long.toHexString(failure.value());
-                    case PLACE_NOT_ZERO -> "of type " + failure.type() + " meets a place that is not zero";
-                    case OUTSIDE_SECTION -> "patches offset 0x" + Long.toHexString(failure.offset())
-                            + ", which is outside its section";
+                    case OVERFLOW ->
+                            "of type "
+                                    + failure.type()
+                                    + " overflows with value 0x"
+                                    + Long.toHexString(failure.value());
+                    case PLACE_NOT_ZERO ->
+                            "of type " + failure.type() + " meets a place that is not zero";
+                    case OUTSIDE_SECTION ->
+                            "patches offset 0x"
+                                    + Long.toHexString(failure.offset())
+                                    + ", which is outside its section";
                     case NO_SUCH_SYMBOL -> "refers to a symbol that is not in the symbol table";
                 };
         return failure(
@@ -165,7 +192,12 @@ public final class Failures {
     /** An export that exists already. */
     public static LoadException duplicateExport(String name, String symbol, String owner) {
         return failure(
-                Errno.ENOEXEC, ERR, "%s: exports duplicate symbol %s (owned by %s)", name, symbol, owner);
+                Errno.ENOEXEC,
+                ERR,
+                "%s: exports duplicate symbol %s (owned by %s)",
+                name,
+                symbol,
+                owner);
     }
 
     /** Init answered a negative number. */
@@ -191,11 +223,13 @@ public final class Failures {
 
     /** Init without exit. */
     public static LoadException permanent(String name) {
-        return LoadException.silent(Errno.EBUSY, name + " has an init but no exit function: it is permanent");
+        return LoadException.silent(
+                Errno.EBUSY, name + " has an init but no exit function: it is permanent");
     }
 
     /** Built without unloading. */
     public static LoadException cannotUnload() {
-        return LoadException.silent(Errno.ENOSYS, "this kernel is built without CONFIG_MODULE_UNLOAD");
+        return LoadException.silent(
+                Errno.ENOSYS, "this kernel is built without CONFIG_MODULE_UNLOAD");
     }
 }

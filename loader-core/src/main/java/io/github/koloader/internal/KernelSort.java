@@ -1,8 +1,8 @@
 package io.github.koloader.internal;
 
 /**
- * The order that the kernel's {@code sort()} leaves: a bottom-up heapsort, which is not stable, so equal keys end up in
- * an order that depends on the algorithm.
+ * The order that the kernel's {@code sort()} leaves: a bottom-up heapsort, which is not stable, so
+ * equal keys end up in an order that depends on the algorithm.
  *
  * @kernel lib/sort.c, sort_r()
  */
@@ -11,7 +11,10 @@ public final class KernelSort {
 
     /** What is sorted, by index. */
     public interface Elements {
-        /** Negative, zero or positive as element {@code i} belongs before, beside or behind element {@code j}. */
+        /**
+         * Negative, zero or positive as element {@code i} belongs before, beside or behind element
+         * {@code j}.
+         */
         int compare(int i, int j);
 
         /** Exchanges two elements. */
@@ -39,7 +42,10 @@ public final class KernelSort {
         }
     }
 
-    /** Walks down to a leaf along the larger children, back up to where the root belongs, and rotates it there. */
+    /**
+     * Walks down to a leaf along the larger children, back up to where the root belongs, and
+     * rotates it there.
+     */
     private static void siftDown(Elements elements, int root, int end) {
         int at = root;
         int left = 2 * at + 1;

@@ -3,7 +3,10 @@ package io.github.koloader.internal;
 import io.github.koloader.Module;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
+import io.github.koloader.image.Bytes;
+import io.github.koloader.image.Modinfo;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.SymbolTable;
 import io.github.koloader.memory.Layout;
 import io.github.koloader.memory.ModuleAllocator;
 import io.github.koloader.memory.Region;
@@ -13,13 +16,25 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** The kernel's record of one module: its {@code struct module}. {@link Module} is what users see of it. */
+/**
+ * The kernel's record of one module: its {@code struct module}. {@link Module} is what users see of
+ * it.
+ */
 public final class LoadedModule {
     /** Its name: the one in the structure. */
     public final String name;
 
-    /** What it was loaded from. */
-    public final ModuleImage image;
+    /**
+     * What it is loaded from; let go when the load is over, as the kernel frees its copy of the
+     * file.
+     */
+    public @Nullable ModuleImage image;
+
+    /** Its modinfo. */
+    public final Modinfo modinfo;
+
+    /** Its symbols: all of them while it is being loaded, then those that stay. */
+    public SymbolTable symbols;
 
     /** Where its sections went. */
     public final Placement placement;
@@ -48,7 +63,7 @@ public final class LoadedModule {
     /** Whether it has been given a GPL-only symbol. */
     public boolean usesGplOnly;
 
-    /** Final values of its symbols. */
+    /** Final values of the image's symbols, while it is being loaded. */
     public long[] symbolValues = {};
 
     /** Entry points, 0 for none. */
@@ -88,10 +103,43 @@ public final class LoadedModule {
             java.util.function.Function<LoadedModule, Module> facades) {
         this.name = name;
         this.image = image;
+        this.modinfo = image.modinfo().copy();
+        this.symbols = image.symbols();
         this.placement = placement;
         this.parameters = parameters;
         this.taints.addAll(taints);
         this.facade = facades.apply(this);
+    }
+
+    /** What it is loaded from, during the load. */
+    public ModuleImage image() {
+        ModuleImage current = image;
+        if (current == null) {
+            throw new IllegalStateException("the load of " + name + " is over");
+        }
+        return current;
+    }
+
+    /**
+     * The load is over: the file is let go, and of the symbols those stay that kallsyms keeps in
+     * core memory.
+     */
+    public void dropFile() {
+        Layout.Kallsyms room = layout().kallsyms();
+        if (room.present()) {
+            Bytes block = Bytes.wrap(placement.blocks()[room.coreBlock()].array);
+            int entries = room.coreCount() * symbols.encoding().symbolSize();
+            symbols =
+                    new SymbolTable(
+                            block.slice((int) room.coreSymbols(), entries),
+                            block.slice((int) room.coreStrings(), (int) room.coreStringSize()),
+                            symbols.encoding());
+        } else {
+            symbols = SymbolTable.EMPTY;
+        }
+        symbolValues = new long[0];
+        image = null;
+        placement.dropFile();
     }
 
     /** Its layout. */

@@ -36,7 +36,9 @@ public final class Placement {
     }
 
     private final Layout layout;
-    private final List<Section> sections;
+    private List<Section> sections;
+    private final String[] names;
+    private final long[] sizes;
     private final long[] flags;
     private final PlacedBlock[] blocks;
     private final long[] addresses;
@@ -52,14 +54,25 @@ public final class Placement {
      * @param imageAddress address of the kernel's temporary copy of the file
      */
     public Placement(
-            Layout layout, List<Section> sections, long[] flags, List<PlacedBlock> blocks, long imageAddress) {
+            Layout layout,
+            List<Section> sections,
+            long[] flags,
+            List<PlacedBlock> blocks,
+            long imageAddress) {
         this.layout = layout;
         this.sections = sections;
         this.flags = flags;
         this.blocks = blocks.toArray(PlacedBlock[]::new);
         this.imageAddress = imageAddress;
         this.addresses = new long[sections.size()];
-        for (int i = 1; i < addresses.length; i++) {
+        this.names = new String[addresses.length];
+        this.sizes = new long[addresses.length];
+        for (int i = 0; i < addresses.length; i++) {
+            names[i] = sections.get(i).name();
+            sizes[i] = sections.get(i).size();
+            if (i == 0) {
+                continue;
+            }
             int block = layout.blockOf(i);
             addresses[i] =
                     block < 0
@@ -73,9 +86,29 @@ public final class Placement {
         return layout;
     }
 
-    /** The planned sections. */
+    /** The planned sections; none once the load is over. */
     public List<Section> sections() {
         return sections;
+    }
+
+    /** Lets go of the file: of the sections only names, sizes and addresses stay. */
+    public void dropFile() {
+        sections = List.of();
+    }
+
+    /** Number of sections, section 0 included. */
+    public int count() {
+        return addresses.length;
+    }
+
+    /** Name of a section. */
+    public String name(int section) {
+        return names[section];
+    }
+
+    /** Bytes of a section. */
+    public long size(int section) {
+        return sizes[section];
     }
 
     /** Flags of a section, as the loader has changed them. */

@@ -7,7 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/** Addresses for symbols that nobody exports: one of its own for each name, in the kernel's text. */
+/**
+ * Addresses for symbols that nobody exports: one of its own for each name, in the kernel's text.
+ */
 public final class Stubs {
     private static final int SIZE = 16;
 

@@ -4,7 +4,10 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
-/** Reads and writes 16-, 32- and 64-bit words of a byte array in either byte order, at any alignment. */
+/**
+ * Reads and writes 16-, 32- and 64-bit words of a byte array in either byte order, at any
+ * alignment.
+ */
 public final class Words {
     private static final VarHandle SHORT_LE = view(short[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle SHORT_BE = view(short[].class, ByteOrder.BIG_ENDIAN);
@@ -36,7 +39,9 @@ public final class Words {
 
     /** A word of 4 or 8 bytes; 4 bytes are zero-extended. */
     public static long readWord(byte[] array, int at, int wordSize, boolean bigEndian) {
-        return wordSize == 8 ? readLong(array, at, bigEndian) : Integer.toUnsignedLong(readInt(array, at, bigEndian));
+        return wordSize == 8
+                ? readLong(array, at, bigEndian)
+                : Integer.toUnsignedLong(readInt(array, at, bigEndian));
     }
 
     /** Writes the low 16 bits of {@code value}. */
@@ -67,7 +72,8 @@ public final class Words {
     }
 
     /** Writes the low 4 or all 8 bytes of {@code value}. */
-    public static void writeWord(byte[] array, int at, long value, int wordSize, boolean bigEndian) {
+    public static void writeWord(
+            byte[] array, int at, long value, int wordSize, boolean bigEndian) {
         if (wordSize == 8) {
             writeLong(array, at, value, bigEndian);
         } else {

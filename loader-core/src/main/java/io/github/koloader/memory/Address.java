@@ -1,8 +1,8 @@
 package io.github.koloader.memory;
 
 /**
- * An address of the simulated machine. Compares and prints unsigned: x86-64 kernel addresses are negative longs. A
- * 32-bit address has its upper half zero.
+ * An address of the simulated machine. Compares and prints unsigned: x86-64 kernel addresses are
+ * negative longs. A 32-bit address has its upper half zero.
  *
  * @param value the number
  */
@@ -16,7 +16,8 @@ public record Address(long value) implements Comparable<Address> {
      * @throws NumberFormatException if there are none or more than 64 bits
      */
     public static Address parse(String hex) {
-        return new Address(Long.parseUnsignedLong(hex.startsWith("0x") ? hex.substring(2) : hex, 16));
+        return new Address(
+                Long.parseUnsignedLong(hex.startsWith("0x") ? hex.substring(2) : hex, 16));
     }
 
     /** This address plus {@code bytes}, modulo 2^64. */

@@ -16,7 +16,10 @@ public record AddressRange(Address start, long size) {
      */
     public AddressRange {
         checkArgument(
-                size >= 0 && (size == 0 || Long.compareUnsigned(start.value() + (size - 1), start.value()) >= 0),
+                size >= 0
+                        && (size == 0
+                                || Long.compareUnsigned(start.value() + (size - 1), start.value())
+                                        >= 0),
                 "range of %s bytes at %s",
                 size,
                 start);

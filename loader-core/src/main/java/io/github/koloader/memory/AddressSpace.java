@@ -12,10 +12,11 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * Simulated memory: a sorted map of disjoint regions, with the word size and byte order of one machine. Belongs to one
- * thread.
+ * Simulated memory: a sorted map of disjoint regions, with the word size and byte order of one
+ * machine. Belongs to one thread.
  *
- * <p>A touch outside every region, or a write against a region's rights, is an {@link AddressFaultException}.
+ * <p>A touch outside every region, or a write against a region's rights, is an {@link
+ * AddressFaultException}.
  */
 public final class AddressSpace {
     private final Encoding encoding;
@@ -36,7 +37,8 @@ public final class AddressSpace {
     /**
      * Adds a region. One of size 0 takes no address and is not kept.
      *
-     * @throws IllegalArgumentException if it overlaps another, or does not fit into 32 bits on a 32-bit machine
+     * @throws IllegalArgumentException if it overlaps another, or does not fit into 32 bits on a
+     *     32-bit machine
      */
     public void map(Region region) {
         if (region.size() == 0) {
@@ -98,15 +100,20 @@ public final class AddressSpace {
         Region region = find(address);
         if (region == null) {
             throw new AddressFaultException(
-                    new Address(address), write ? "write to unmapped memory" : "read of unmapped memory");
+                    new Address(address),
+                    write ? "write to unmapped memory" : "read of unmapped memory");
         }
         if (write && !region.rights().writable()) {
-            throw new AddressFaultException(new Address(address), "write to " + region.rights() + " memory");
+            throw new AddressFaultException(
+                    new Address(address), "write to " + region.rights() + " memory");
         }
         return region;
     }
 
-    /** Index in the region's array of {@code size} bytes at {@code address}, or −1 if they reach beyond it. */
+    /**
+     * Index in the region's array of {@code size} bytes at {@code address}, or −1 if they reach
+     * beyond it.
+     */
     private static int indexIn(Region region, long address, int size) {
         long offset = address - region.base().value();
         return offset <= region.size() - size ? region.start + (int) offset : -1;

@@ -4,9 +4,9 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * Gives out the lowest free addresses, as the kernel does without address randomisation: module memory in whole pages
- * with an unused guard page behind each block, temporary copies from a range of their own, per-CPU data in a reserved
- * chunk.
+ * Gives out the lowest free addresses, as the kernel does without address randomisation: module
+ * memory in whole pages with an unused guard page behind each block, temporary copies from a range
+ * of their own, per-CPU data in a reserved chunk.
  *
  * @kernel mm/vmalloc.c, alloc_vmap_area(); mm/percpu.c, __alloc_reserved_percpu()
  */
@@ -25,7 +25,10 @@ public final class FirstFitAllocator implements ModuleAllocator {
      * @param pageSize bytes of a page
      */
     public FirstFitAllocator(
-            AddressRange moduleArea, AddressRange imageArea, AddressRange perCpuArea, long pageSize) {
+            AddressRange moduleArea,
+            AddressRange imageArea,
+            AddressRange perCpuArea,
+            long pageSize) {
         this.pageSize = pageSize;
         this.modules = new FreeList(moduleArea, pageSize);
         this.images = new FreeList(imageArea, pageSize);
@@ -34,9 +37,10 @@ public final class FirstFitAllocator implements ModuleAllocator {
 
     @Override
     public Optional<Address> allocate(Request request) {
-        OptionalLong address =
-                listFor(request).allocate(sizeOf(request), request.alignment());
-        return address.isPresent() ? Optional.of(new Address(address.getAsLong())) : Optional.empty();
+        OptionalLong address = listFor(request).allocate(sizeOf(request), request.alignment());
+        return address.isPresent()
+                ? Optional.of(new Address(address.getAsLong()))
+                : Optional.empty();
     }
 
     @Override

@@ -6,9 +6,9 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /**
- * Free addresses of one range, given out lowest first in units of a granule. For each size up to a limit it remembers
- * below which address there is no such hole, so that a search does not begin at the start of a range that has long
- * been full.
+ * Free addresses of one range, given out lowest first in units of a granule. For each size up to a
+ * limit it remembers below which address there is no such hole, so that a search does not begin at
+ * the start of a range that has long been full.
  */
 final class FreeList {
     private static final int REMEMBERED = 64;

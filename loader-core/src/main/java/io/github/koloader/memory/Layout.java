@@ -7,8 +7,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * How a module's memory is cut: blocks, each allocated as a whole, and for each section its block and offset. Up to
- * Linux 6.3 there are two blocks (core and init), since 6.4 one for each {@link MemoryType}.
+ * How a module's memory is cut: blocks, each allocated as a whole, and for each section its block
+ * and offset. Up to Linux 6.3 there are two blocks (core and init), since 6.4 one for each {@link
+ * MemoryType}.
  *
  * @kernel kernel/module/main.c, layout_sections(); kernel/module/kallsyms.c, layout_symtab()
  */
@@ -37,7 +38,9 @@ public final class Layout {
 
         /** The types it holds. */
         public Set<MemoryType> types() {
-            return parts.stream().map(Part::type).collect(java.util.stream.Collectors.toUnmodifiableSet());
+            return parts.stream()
+                    .map(Part::type)
+                    .collect(java.util.stream.Collectors.toUnmodifiableSet());
         }
 
         /** Whether it is dropped once init has run. */

@@ -14,17 +14,22 @@ public interface ModuleAllocator {
      *
      * @param module name of the module
      * @param purpose what for
-     * @param types the memory types it will hold; empty unless {@code purpose} is {@link Purpose#MODULE}
+     * @param types the memory types it will hold; empty unless {@code purpose} is {@link
+     *     Purpose#MODULE}
      * @param size bytes, at least 1; for {@link Purpose#MODULE} whole pages
      * @param alignment a power of two, bytes
      */
-    record Request(String module, Purpose purpose, Set<MemoryType> types, long size, long alignment) {}
+    record Request(
+            String module, Purpose purpose, Set<MemoryType> types, long size, long alignment) {}
 
     /** What memory is for. */
     enum Purpose {
         /** A block of the module itself. */
         MODULE,
-        /** The kernel's temporary copy of the file: only its address matters, nothing is mapped there. */
+        /**
+         * The kernel's temporary copy of the file: only its address matters, nothing is mapped
+         * there.
+         */
         IMAGE,
         /** Per-CPU data: an offset in each CPU's area. */
         PER_CPU
@@ -33,7 +38,8 @@ public interface ModuleAllocator {
     /**
      * Finds room.
      *
-     * @return its address, a multiple of the alignment; empty if there is no room, so that the load fails with ENOMEM
+     * @return its address, a multiple of the alignment; empty if there is no room, so that the load
+     *     fails with ENOMEM
      */
     Optional<Address> allocate(Request request);
 

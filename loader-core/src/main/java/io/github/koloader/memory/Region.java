@@ -5,7 +5,10 @@ import static com.google.common.base.Preconditions.checkArgument;
 import io.github.koloader.image.Bytes;
 import java.util.Objects;
 
-/** A contiguous piece of memory with one owner and one set of rights. Its bytes live as long as it is mapped. */
+/**
+ * A contiguous piece of memory with one owner and one set of rights. Its bytes live as long as it
+ * is mapped.
+ */
 public final class Region {
     private final Address base;
     final byte[] array;
@@ -16,8 +19,8 @@ public final class Region {
     private volatile Rights rights;
 
     /**
-     * A region over {@code size} bytes of {@code array} from {@code start} on. The array is shared, so that regions
-     * that lie side by side can be cut from one.
+     * A region over {@code size} bytes of {@code array} from {@code start} on. The array is shared,
+     * so that regions that lie side by side can be cut from one.
      *
      * @param base address of its first byte
      * @param array where its bytes live
@@ -27,7 +30,14 @@ public final class Region {
      * @param owner name of the module it belongs to, or {@code kernel}
      * @param name what it is, for people
      */
-    public Region(Address base, byte[] array, int start, int size, Rights rights, String owner, String name) {
+    public Region(
+            Address base,
+            byte[] array,
+            int start,
+            int size,
+            Rights rights,
+            String owner,
+            String name) {
         Objects.checkFromIndexSize(start, size, array.length);
         checkArgument(
                 size == 0 || Long.compareUnsigned(base.value() + (size - 1), base.value()) >= 0,

@@ -1,5 +1,6 @@
 /**
- * Where a module goes: addresses, memory with access rights, the layout of a module, and what places it.
+ * Where a module goes: addresses, memory with access rights, the layout of a module, and what
+ * places it.
  *
  * <pre>{@code
  * AddressSpace memory = kernel.memory();

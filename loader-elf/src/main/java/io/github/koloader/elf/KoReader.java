@@ -19,11 +19,11 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads module files: relocatable ELF of any class, byte order and machine, plain or packed with gzip, xz or zstd,
- * which is told by content. The image is a view on the file's bytes.
+ * Reads module files: relocatable ELF of any class, byte order and machine, plain or packed with
+ * gzip, xz or zstd, which is told by content. The image is a view on the file's bytes.
  *
- * <p>A file that is no module is refused with the kernel's error and message; where Linux checks nothing and would read
- * wild memory, with ENOEXEC and the offset. A reader is immutable.
+ * <p>A file that is no module is refused with the kernel's error and message; where Linux checks
+ * nothing and would read wild memory, with ENOEXEC and the offset. A reader is immutable.
  *
  * <pre>{@code
  * ModuleImage image = KoReader.read(Path.of("hello.ko"));
@@ -48,7 +48,10 @@ public final class KoReader {
         return ANY;
     }
 
-    /** A reader of modules for one architecture, which goes by its class and byte order as its kernel does. */
+    /**
+     * A reader of modules for one architecture, which goes by its class and byte order as its
+     * kernel does.
+     */
     public static KoReader of(Architecture architecture) {
         return new KoReader(requireNonNull(architecture), DEFAULT_LIMIT);
     }
@@ -63,8 +66,8 @@ public final class KoReader {
      * Reads a file.
      *
      * @throws IOException if it cannot be read
-     * @throws LoadException if it is no module: ENOEXEC, EINVAL if it is empty or cannot be unpacked, EFBIG beyond the
-     *     limit
+     * @throws LoadException if it is no module: ENOEXEC, EINVAL if it is empty or cannot be
+     *     unpacked, EFBIG beyond the limit
      */
     public static ModuleImage read(Path file) throws IOException {
         return ANY.readImage(file);
@@ -99,7 +102,10 @@ public final class KoReader {
         return unpack(readBytes(file));
     }
 
-    /** The architecture that an unpacked file is for; empty if it is no ELF file, or for a machine not known here. */
+    /**
+     * The architecture that an unpacked file is for; empty if it is no ELF file, or for a machine
+     * not known here.
+     */
     public static Optional<Architecture> architectureOf(Bytes file) {
         return ElfParser.architectureOf(file);
     }

@@ -11,8 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Writes images as relocatable ELF files. Sections lie where the image says; section headers come last. Reading what
- * was written gives an equal image.
+ * Writes images as relocatable ELF files. Sections lie where the image says; section headers come
+ * last. Reading what was written gives an equal image.
  */
 public final class KoWriter {
     private KoWriter() {}
@@ -20,8 +20,8 @@ public final class KoWriter {
     /**
      * The bytes of a file with that image.
      *
-     * @throws IllegalArgumentException if it has no section {@code .shstrtab} that holds the names of all sections, or
-     *     a section does not lie behind the ELF header and below 2 GiB
+     * @throws IllegalArgumentException if it has no section {@code .shstrtab} that holds the names
+     *     of all sections, or a section does not lie behind the ELF header and below 2 GiB
      */
     public static byte[] write(ModuleImage image) {
         int names = image.sectionIndex(".shstrtab");
@@ -31,7 +31,10 @@ public final class KoWriter {
         for (int i = 1; i < nameOffsets.length; i++) {
             Section section = image.section(i);
             nameOffsets[i] = offsetOf(table, section.name());
-            checkArgument(nameOffsets[i] >= 0, "the name of section %s is not in .shstrtab", section.name());
+            checkArgument(
+                    nameOffsets[i] >= 0,
+                    "the name of section %s is not in .shstrtab",
+                    section.name());
         }
         return ElfWriter.write(image, names, nameOffsets);
     }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,8 +21,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * All modules below a directory, such as {@code /lib/modules/RELEASE}, in an order in which they can be loaded: what
- * exports a symbol comes before what imports it, and otherwise by path. Immutable.
+ * All modules below a directory, such as {@code /lib/modules/RELEASE}, in an order in which they
+ * can be loaded: what exports a symbol comes before what imports it, and otherwise by path.
+ * Immutable.
  */
 public final class ModuleTree {
     private static final Pattern MODULE = Pattern.compile(".*\\.ko(\\.(gz|xz|zst))?");
@@ -52,8 +54,8 @@ public final class ModuleTree {
     }
 
     /**
-     * Reads all files below a directory whose names end in {@code .ko}, {@code .ko.gz}, {@code .ko.xz} or {@code
-     * .ko.zst}. The links {@code build} and {@code source} are not followed.
+     * Reads all files below a directory whose names end in {@code .ko}, {@code .ko.gz}, {@code
+     * .ko.xz} or {@code .ko.zst}. The links {@code build} and {@code source} are not followed.
      *
      * @throws IOException if the directory or a file cannot be read
      */
@@ -62,7 +64,8 @@ public final class ModuleTree {
         for (Path file : files(directory)) {
             Path relative = directory.relativize(file);
             try {
-                entries.add(new Entry(relative, Optional.of(reader.readImage(file)), Optional.empty()));
+                entries.add(
+                        new Entry(relative, Optional.of(reader.readImage(file)), Optional.empty()));
             } catch (LoadException e) {
                 entries.add(new Entry(relative, Optional.empty(), Optional.of(e)));
             }
@@ -120,7 +123,11 @@ public final class ModuleTree {
 
     /** Depth first, with a stack of its own: a chain of modules may be long. */
     private static void visit(
-            int root, List<Entry> entries, Map<String, Integer> exporters, boolean[] visited, List<Entry> ordered) {
+            int root,
+            List<Entry> entries,
+            Map<String, Integer> exporters,
+            boolean[] visited,
+            List<Entry> ordered) {
         if (visited[root]) {
             return;
         }
@@ -162,16 +169,60 @@ public final class ModuleTree {
         return new ArrayList<>(found);
     }
 
-    /** Loads all modules into a kernel, in order; one that is refused does not keep the others from being tried. */
+    /**
+     * Loads all modules into a kernel, in order; one that is refused does not keep the others from
+     * being tried.
+     */
     public List<Outcome> loadInto(Kernel kernel) {
         List<Outcome> outcomes = new ArrayList<>(entries.size());
         for (Entry entry : entries) {
             outcomes.add(
                     entry.image()
                             .map(image -> load(kernel, entry.path(), image))
-                            .orElseGet(() -> new Outcome(entry.path(), Optional.empty(), entry.refusal())));
+                            .orElseGet(
+                                    () ->
+                                            new Outcome(
+                                                    entry.path(),
+                                                    Optional.empty(),
+                                                    entry.refusal())));
         }
         return outcomes;
+    }
+
+    /**
+     * What came of unloading modules.
+     *
+     * @param unloaded how many are gone
+     * @param forced how many of them only by force, because they have init but no exit
+     * @param refused those that are still there, with the reason
+     */
+    public record Unloading(int unloaded, int forced, Map<String, LoadException> refused) {}
+
+    /**
+     * Unloads all modules of a kernel, newest first. Permanent ones (init without exit) are
+     * unloaded by force.
+     *
+     * @see Kernel#forceUnload
+     */
+    public static Unloading unloadAll(Kernel kernel) {
+        int unloaded = 0;
+        int forced = 0;
+        Map<String, LoadException> refused = new LinkedHashMap<>();
+        for (Module module : kernel.modules()) {
+            boolean permanent = module.init().isPresent() && module.exit().isEmpty();
+            try {
+                if (permanent) {
+                    kernel.forceUnload(module.name());
+                    forced++;
+                } else {
+                    kernel.unload(module.name());
+                }
+                unloaded++;
+            } catch (LoadException e) {
+                refused.put(module.name(), e);
+            }
+        }
+        return new Unloading(unloaded, forced, refused);
     }
 
     private static Outcome load(Kernel kernel, Path path, ModuleImage image) {

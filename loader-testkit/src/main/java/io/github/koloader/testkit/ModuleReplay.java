@@ -15,6 +15,7 @@ import io.github.koloader.arch.Architectures;
 import io.github.koloader.arch.RelocationType;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.image.Bytes;
+import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.SymbolTable;
@@ -47,6 +48,7 @@ final class ModuleReplay {
     private final JsonObject json;
     private final String subject;
     private final List<Difference> differences;
+    private ModuleImage image = ModuleImage.builder(0, Encoding.ELF64_LSB).build();
 
     private ModuleReplay(Line line, List<Difference> differences) {
         this.line = line;
@@ -128,7 +130,8 @@ final class ModuleReplay {
                                 })
                         .build();
         try {
-            kernel.load(KoReader.of(architecture).readImage(file), "");
+            image = KoReader.of(architecture).readImage(file);
+            kernel.load(image, "");
         } catch (LoadException e) {
             differ("load", "loaded", "refused: " + e.getMessage(), "");
             return;
@@ -240,7 +243,7 @@ final class ModuleReplay {
             compareAddress(what + " address", recorded.get("addr"), section.address().value());
             compare(what + " size", recorded.get("size").getAsLong(), section.size());
             if (!name.equals(ModuleImage.THIS_MODULE)) {
-                compareContents(module, what, recorded, section, module.contents(section));
+                compareContents(what, recorded, section, module.contents(section));
             }
         }
         loaded.values().forEach(section -> differ("section " + section.name(), "not allocated", "allocated", ""));
@@ -248,7 +251,7 @@ final class ModuleReplay {
 
     private void comparePerCpuTemplate(Module module, JsonObject recorded, int index) {
         String what = "section " + index + " per-CPU template";
-        var section = module.image().section(index);
+        var section = image.section(index);
         compare(what + " size", recorded.get("size").getAsLong(), section.size());
         compareAddress(
                 what + " address", recorded.get("addr"), module.imageAddress().value() + section.offset());
@@ -258,7 +261,7 @@ final class ModuleReplay {
     }
 
     private void compareContents(
-            Module module, String what, JsonObject recorded, LoadedSection section, Bytes found) {
+            String what, JsonObject recorded, LoadedSection section, Bytes found) {
         String sha = recorded.get("sha").getAsString();
         String foundSha = ModuleFiles.sha256(found);
         if (sha.equals(foundSha)) {
@@ -274,7 +277,7 @@ final class ModuleReplay {
                 what + " byte 0x" + Integer.toHexString(at),
                 byteAt(Bytes.wrap(bytes.get()), at),
                 byteAt(found, at),
-                covering(module, section.index(), at));
+                covering(section.index(), at));
     }
 
     private Optional<byte[]> recordedBytes(JsonObject recorded, int index) {
@@ -302,10 +305,10 @@ final class ModuleReplay {
     }
 
     /** The relocation that patches a byte of a section. */
-    private static String covering(Module module, int section, long offset) {
-        Architecture architecture = Architectures.forMachine(module.image().machine()).orElseThrow();
-        SymbolTable symbols = module.image().symbols();
-        for (RelocationTable table : module.image().relocationsFor(section)) {
+    private String covering(int section, long offset) {
+        Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();
+        SymbolTable symbols = image.symbols();
+        for (RelocationTable table : image.relocationsFor(section)) {
             for (int i = 0; i < table.count(); i++) {
                 RelocationType row = architecture.relocationTypes().byCode(table.type(i));
                 int size = row == null ? 1 : row.field().size();
@@ -325,7 +328,7 @@ final class ModuleReplay {
     }
 
     private void compareSymbols(Module module) {
-        SymbolTable symbols = module.image().symbols();
+        SymbolTable symbols = image.symbols();
         long[] values = module.symbolValues();
         JsonObject recorded = json.getAsJsonObject("undef");
         for (int i = 1; i < values.length; i++) {

@@ -20,8 +20,7 @@ import java.util.zip.GZIPInputStream;
  * name ends in {@code .gz}.
  *
  * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module as it lay in memory
- * after relocation), {@code vector} (one relocation: a line without a kind, but with {@code number} and {@code P}),
- * {@code alternative} (one instruction replaced at load).
+ * after relocation), {@code vector} (one relocation: a line without a kind, but with {@code number} and {@code P}).
  *
  * @param path the file
  * @param lines its lines
@@ -48,18 +47,42 @@ public record Recording(Path path, List<Line> lines) {
         }
     }
 
-    /**
-     * One line.
-     *
-     * @param number from 1
-     * @param kind what it records
-     * @param json the line itself
-     */
-    public record Line(int number, Kind kind, JsonObject json) {
-        /** The text of a field, or {@code otherwise} if it is absent. */
+    /** One line. */
+    public static final class Line {
+        private final int number;
+        private final Kind kind;
+        private final JsonObject json;
+
+        Line(int number, Kind kind, JsonObject json) {
+            this.number = number;
+            this.kind = kind;
+            this.json = json;
+        }
+
+        /** Its number, from 1. */
+        public int number() {
+            return number;
+        }
+
+        /** What it records. */
+        public Kind kind() {
+            return kind;
+        }
+
+        /** The text of a field, or {@code otherwise} if it is absent or not a plain value. */
         public String text(String field, String otherwise) {
             JsonElement element = json.get(field);
             return element == null || !element.isJsonPrimitive() ? otherwise : element.getAsString();
+        }
+
+        JsonObject json() {
+            return json;
+        }
+
+        /** The line itself. */
+        @Override
+        public String toString() {
+            return json.toString();
         }
     }
 

@@ -52,12 +52,18 @@ final class Allocate {
         }
         Request request =
                 new Request(
-                        name, Purpose.MODULE, block.types(), block.size(), kernel.architecture.pageSize());
+                        name,
+                        Purpose.MODULE,
+                        block.types(),
+                        block.size(),
+                        kernel.architecture.pageSize());
         if (block.size() > kernel.memoryLimit - kernel.memoryUsed) {
             throw Failures.noMemory(name, block.size());
         }
         Address base =
-                kernel.allocator.allocate(request).orElseThrow(() -> Failures.noMemory(name, block.size()));
+                kernel.allocator
+                        .allocate(request)
+                        .orElseThrow(() -> Failures.noMemory(name, block.size()));
         undo.add(() -> kernel.allocator.free(base, request));
         byte[] array = zeroed(name, block.size());
         kernel.memoryUsed += block.size();
@@ -84,7 +90,10 @@ final class Allocate {
     private static byte[] zeroed(String name, long size) {
         try {
             return new byte[(int) size];
-        } catch (OutOfMemoryError e) { // what the module asks for is what this host lacks: the kernel's ENOMEM
+        } catch (
+                OutOfMemoryError
+                        e) { // what the module asks for is what this host lacks: the kernel's
+            // ENOMEM
             throw Failures.noMemory(name, size).causedBy(e);
         }
     }
@@ -112,8 +121,15 @@ final class Allocate {
 
     /** An address for the kernel's temporary copy of the file, and its return. */
     static Address image(KernelState kernel, String name, long size, Undo undo) {
-        Request request = new Request(name, Purpose.IMAGE, Set.of(), Math.max(1, size), kernel.architecture.pageSize());
-        Address address = kernel.allocator.allocate(request).orElseThrow(() -> Failures.noMemory(name, size));
+        Request request =
+                new Request(
+                        name,
+                        Purpose.IMAGE,
+                        Set.of(),
+                        Math.max(1, size),
+                        kernel.architecture.pageSize());
+        Address address =
+                kernel.allocator.allocate(request).orElseThrow(() -> Failures.noMemory(name, size));
         undo.always(() -> kernel.allocator.free(address, request));
         return address;
     }

@@ -19,10 +19,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Whether this kernel takes this module at all: machine, the sections that must be there, blacklist, the version of
- * {@code struct module}, vermagic, licence.
+ * Whether this kernel takes this module at all: machine, the sections that must be there,
+ * blacklist, the version of {@code struct module}, vermagic, licence.
  *
- * @kernel kernel/module/main.c, setup_load_info(), check_modinfo(), early_mod_check(), module_augment_kernel_taints()
+ * @kernel kernel/module/main.c, setup_load_info(), check_modinfo(), early_mod_check(),
+ *     module_augment_kernel_taints()
  */
 final class CheckImage {
     private static final ImmutableSet<String> GPL_COMPATIBLE =
@@ -80,11 +81,14 @@ final class CheckImage {
         if (image.symbolSection() == 0) {
             throw Failures.noSymbols(provisional);
         }
-        ThisModule thisModule = image.thisModule().orElseThrow(() -> Failures.noModuleFound(provisional));
+        ThisModule thisModule =
+                image.thisModule().orElseThrow(() -> Failures.noModuleFound(provisional));
         Section structure = image.section(thisModule.section());
         int wordSize = image.encoding().wordSize();
-        if (structure.contents().size() < ThisModule.nameOffset(wordSize) + ThisModule.nameLength(wordSize)) {
-            throw Failures.thisModuleTooSmall(structure.name(), structure.offset(), structure.contents().size());
+        if (structure.contents().size()
+                < ThisModule.nameOffset(wordSize) + ThisModule.nameLength(wordSize)) {
+            throw Failures.thisModuleTooSmall(
+                    structure.name(), structure.offset(), structure.contents().size());
         }
         String infoName = given.orElse(thisModule.name());
         if (kernel.config.atLeast(6, 4)
@@ -99,7 +103,8 @@ final class CheckImage {
         checkVermagic(infoName);
         boolean livepatch = modinfo.has("livepatch");
         CheckedImage checked =
-                new CheckedImage(image, infoName, thisModule.name(), modinfo, thisModule, taints, livepatch);
+                new CheckedImage(
+                        image, infoName, thisModule.name(), modinfo, thisModule, taints, livepatch);
         if (!kernel.config.atLeast(6, 4)) {
             warnBeforeLayout(checked);
         } else if (livepatch && !kernel.config.livepatch()) {
@@ -131,7 +136,8 @@ final class CheckImage {
             return;
         }
         String expected = kernel.config.vermagic(kernel.architecture);
-        boolean withCrcs = kernel.config.modversions() && image.allocatedSectionIndex("__versions") != 0;
+        boolean withCrcs =
+                kernel.config.modversions() && image.allocatedSectionIndex("__versions") != 0;
         if (!(withCrcs ? fromFirstSpace(vermagic.get()) : vermagic.get())
                 .equals(withCrcs ? fromFirstSpace(expected) : expected)) {
             throw Failures.wrongVermagic(infoName, vermagic.get(), expected);
@@ -143,7 +149,10 @@ final class CheckImage {
         return space < 0 ? "" : vermagic.substring(space);
     }
 
-    /** Up to 6.3 these warnings come before layout, so that a module refused later has tainted the kernel. */
+    /**
+     * Up to 6.3 these warnings come before layout, so that a module refused later has tainted the
+     * kernel.
+     */
     private void warnBeforeLayout(CheckedImage checked) {
         warnOutOfTree(checked);
         warnRetpoline(checked);
@@ -187,7 +196,10 @@ final class CheckImage {
                 && kernel.architecture.checksRetpoline(kernel.config)
                 && !modinfo.has("retpoline")) {
             kernel.log(ERR, "Spectre V2 : System may be vulnerable to spectre v2");
-            kernel.log(WARNING, "%s: loading module not compiled with retpoline compiler.", checked.name());
+            kernel.log(
+                    WARNING,
+                    "%s: loading module not compiled with retpoline compiler.",
+                    checked.name());
         }
     }
 

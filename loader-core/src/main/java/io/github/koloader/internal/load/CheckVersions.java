@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Compares the CRCs a module was built against with those of the exports it finds. Names are found through a hash
- * table, so that a module with thousands of imports costs no more for each.
+ * Compares the CRCs a module was built against with those of the exports it finds. Names are found
+ * through a hash table, so that a module with thousands of imports costs no more for each.
  *
  * @kernel kernel/module/version.c, check_version()
  */
@@ -71,12 +71,14 @@ final class CheckVersions {
         return entry < 0 ? acceptsMissing(name) : accepts(entry, export, () -> name);
     }
 
-    private boolean accepts(int entry, ExportIndex.Export export, java.util.function.Supplier<String> name) {
+    private boolean accepts(
+            int entry, ExportIndex.Export export, java.util.function.Supplier<String> name) {
         if (versions.crc(entry) == Integer.toUnsignedLong(export.crc)) {
             return true;
         }
         complaints.add(
-                new LogLine(WARNING, infoName + ": disagrees about version of symbol " + name.get()));
+                new LogLine(
+                        WARNING, infoName + ": disagrees about version of symbol " + name.get()));
         return false;
     }
 

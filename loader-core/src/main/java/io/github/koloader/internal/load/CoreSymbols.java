@@ -13,8 +13,7 @@ final class CoreSymbols {
     private CoreSymbols() {}
 
     /** For each section, whether its symbols stay. */
-    static boolean[] sectionsOf(
-            KernelConfig config, long[] flags, boolean[] init, int perCpu) {
+    static boolean[] sectionsOf(KernelConfig config, long[] flags, boolean[] init, int perCpu) {
         boolean[] stays = new boolean[flags.length];
         long needed =
                 config.kallsymsAll()

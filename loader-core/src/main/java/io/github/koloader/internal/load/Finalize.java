@@ -20,8 +20,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes a relocated module a part of the kernel: its exports are read and may not exist already, rights are set, and it
- * is listed.
+ * Makes a relocated module a part of the kernel: its exports are read and may not exist already,
+ * rights are set, and it is listed.
  *
  * @kernel kernel/module/main.c, complete_formation(), verify_exported_symbols()
  */
@@ -80,7 +80,8 @@ final class Finalize {
                         none
                                 ? ""
                                 : new String(
-                                        text(table, offset, at), java.nio.charset.StandardCharsets.ISO_8859_1);
+                                        text(table, offset, at),
+                                        java.nio.charset.StandardCharsets.ISO_8859_1);
             }
             boolean hasCrc = kernel.config.modversions() && crcTable != 0;
             int crc = hasCrc ? crc(crcTable, i) : 0;
@@ -123,7 +124,9 @@ final class Finalize {
         return (int) Words.readWord(placement.blockOf(table).array, at, size, bigEndian);
     }
 
-    /** The kernel finds an export by bisection: in a table that is not sorted some are never found. */
+    /**
+     * The kernel finds an export by bisection: in a table that is not sorted some are never found.
+     */
     private static List<Export> reachable(List<Export> table) {
         boolean sorted = true;
         for (int i = 1; i < table.size() && sorted; i++) {
@@ -169,7 +172,9 @@ final class Finalize {
             Export there = kernel.exports.find(export.nameBytes());
             if (there != null) {
                 throw Failures.duplicateExport(
-                        module.name, export.name(), there.owner == null ? "kernel" : there.owner.name);
+                        module.name,
+                        export.name(),
+                        there.owner == null ? "kernel" : there.owner.name);
             }
         }
     }
@@ -179,7 +184,8 @@ final class Finalize {
     private void protect() {
         for (PlacedBlock block : placement.blocks()) {
             for (int i = 0; i < block.regions.size(); i++) {
-                kernel.memory.protect(block.regions.get(i), block.block.parts().get(i).type().rights());
+                kernel.memory.protect(
+                        block.regions.get(i), block.block.parts().get(i).type().rights());
             }
         }
     }
@@ -199,7 +205,11 @@ final class Finalize {
     // ---- entry points ----
 
     /** The address that a relocation has put into a field of {@code struct module}, or 0. */
-    static long entry(KernelState kernel, LoadedModule module, int section, Optional<ThisModule.Entry> entry) {
+    static long entry(
+            KernelState kernel,
+            LoadedModule module,
+            int section,
+            Optional<ThisModule.Entry> entry) {
         if (entry.isEmpty()) {
             return 0;
         }

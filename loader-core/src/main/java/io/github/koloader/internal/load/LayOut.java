@@ -26,18 +26,21 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Gives every section that takes memory a block and an offset, and the symbol tables room behind them.
+ * Gives every section that takes memory a block and an offset, and the symbol tables room behind
+ * them.
  *
- * <p>Sections are taken in passes over the file's order: code, read-only data, data that is read-only after init,
- * writable data. Up to 6.3 the core block takes its passes and then the init block, each pass ending on a page; since
- * 6.4 each pass fills a block of its own.
+ * <p>Sections are taken in passes over the file's order: code, read-only data, data that is
+ * read-only after init, writable data. Up to 6.3 the core block takes its passes and then the init
+ * block, each pass ending on a page; since 6.4 each pass fills a block of its own.
  *
  * @kernel kernel/module/main.c, __layout_sections(); kernel/module/kallsyms.c, layout_symtab()
  */
 final class LayOut {
     private static final int PASSES = 4;
 
-    /** The symbol tables' room takes at most this, as any offset that overflows has to be refused. */
+    /**
+     * The symbol tables' room takes at most this, as any offset that overflows has to be refused.
+     */
     private static final long LIMIT = Integer.MAX_VALUE - 0x10000;
 
     private static final MemoryType[] CORE = {TEXT, RODATA, RO_AFTER_INIT, DATA};
@@ -84,7 +87,8 @@ final class LayOut {
     /**
      * Lays a module out.
      *
-     * @param flags flags of each section as the loader has changed them; the symbol table's and its strings' get ALLOC
+     * @param flags flags of each section as the loader has changed them; the symbol table's and its
+     *     strings' get ALLOC
      * @param perCpu index of the per-CPU section, or 0
      * @throws LoadException ENOMEM if it is larger than any memory
      */
@@ -229,7 +233,10 @@ final class LayOut {
 
     private record SymbolRoom(Kallsyms kallsyms, long coreEnd, long initEnd) {}
 
-    /** Room for the full tables at the end of init, and for those of the symbols that stay at the end of core. */
+    /**
+     * Room for the full tables at the end of init, and for those of the symbols that stay at the
+     * end of core.
+     */
     private SymbolRoom symbols(int coreBlock, long coreFrom, int initBlock, long initFrom) {
         int symtab = checked.image().symbolSection();
         int strtab = sections.get(symtab).link();

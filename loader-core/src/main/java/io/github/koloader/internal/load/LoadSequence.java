@@ -49,7 +49,8 @@ public final class LoadSequence {
     /**
      * Loads a module.
      *
-     * @throws LoadException if Linux would refuse it; its lines are then in the log, and nothing else is left
+     * @throws LoadException if Linux would refuse it; its lines are then in the log, and nothing
+     *     else is left
      */
     public static LoadedModule run(KernelState kernel, ModuleImage image, String parameters) {
         LoadSequence sequence = new LoadSequence(kernel);
@@ -70,7 +71,8 @@ public final class LoadSequence {
     }
 
     private LoadedModule load(ModuleImage image, String parameters) {
-        Address imageAddress = Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
+        Address imageAddress =
+                Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
         CheckedImage checked = CheckImage.run(kernel, image);
         if (config.atLeast(6, 5)) {
             refuseDuplicate(checked.name());
@@ -82,9 +84,22 @@ public final class LoadSequence {
         long[] flags = markSections(sections, special, perCpu);
         Layout layout = LayOut.run(config, architecture, checked, sections, flags, perCpu);
         Placement placement =
-                Allocate.run(kernel, checked.name(), layout, sections, flags, imageAddress.value(), undo);
+                Allocate.run(
+                        kernel,
+                        checked.name(),
+                        layout,
+                        sections,
+                        flags,
+                        imageAddress.value(),
+                        undo);
         LoadedModule module =
-                new LoadedModule(checked.name(), image, placement, parameters, checked.taints(), kernel.facades);
+                new LoadedModule(
+                        checked.name(),
+                        image,
+                        placement,
+                        parameters,
+                        checked.taints(),
+                        kernel.facades);
         admit(checked, module);
         allocatePerCpu(module, perCpu);
         checkSpecialSections(module, special);
@@ -98,11 +113,14 @@ public final class LoadSequence {
         int structure = checked.thisModule().section();
         module.init = Finalize.entry(kernel, module, structure, checked.thisModule().init());
         module.exit =
-                config.modUnload() ? Finalize.entry(kernel, module, structure, checked.thisModule().exit()) : 0;
+                config.modUnload()
+                        ? Finalize.entry(kernel, module, structure, checked.thisModule().exit())
+                        : 0;
         reached(Point.RELOCATED, module);
         Finalize.run(kernel, module, special, undo);
         reached(Point.FORMED, module);
         runInit(module);
+        module.dropFile();
         reached(Point.LIVE, module);
         return module;
     }
@@ -126,12 +144,14 @@ public final class LoadSequence {
     }
 
     /** The flags of each section as the loader changes them before layout. */
-    private static long[] markSections(List<Section> sections, SpecialSections special, int perCpu) {
+    private static long[] markSections(
+            List<Section> sections, SpecialSections special, int perCpu) {
         long[] flags = new long[sections.size()];
         for (int i = 1; i < flags.length; i++) {
             Section section = sections.get(i);
             flags[i] = section.flags().bits();
-            if (section.name().equals(".data..ro_after_init") || section.name().equals("__jump_table")) {
+            if (section.name().equals(".data..ro_after_init")
+                    || section.name().equals("__jump_table")) {
                 flags[i] |= SectionFlags.RO_AFTER_INIT;
             }
         }
@@ -201,10 +221,15 @@ public final class LoadSequence {
         long alignment = Math.max(1, section.alignment());
         if (alignment > architecture.pageSize()) {
             kernel.log(
-                    WARNING, "%s: per-cpu alignment %d > %d", module.name, alignment, architecture.pageSize());
+                    WARNING,
+                    "%s: per-cpu alignment %d > %d",
+                    module.name,
+                    alignment,
+                    architecture.pageSize());
             alignment = architecture.pageSize();
         }
-        Request request = new Request(module.name, Purpose.PER_CPU, Set.of(), section.size(), alignment);
+        Request request =
+                new Request(module.name, Purpose.PER_CPU, Set.of(), section.size(), alignment);
         Address base =
                 kernel.allocator
                         .allocate(request)
@@ -213,7 +238,8 @@ public final class LoadSequence {
         module.perCpuBase = base.value();
         module.perCpuRequest = request;
         module.perCpuRegions =
-                PostRelocation.mapPerCpu(kernel, module.name, base.value(), (int) section.size(), undo);
+                PostRelocation.mapPerCpu(
+                        kernel, module.name, base.value(), (int) section.size(), undo);
     }
 
     private void checkSpecialSections(LoadedModule module, SpecialSections special) {
@@ -231,7 +257,8 @@ public final class LoadSequence {
                         || special.ksymtabGpl() != 0 && special.kcrctabGpl() == 0;
         if (config.modversions()
                 && unversioned
-                && !kernel.tryToForceLoad(module.taints, module.name, "no versions for exported symbols")) {
+                && !kernel.tryToForceLoad(
+                        module.taints, module.name, "no versions for exported symbols")) {
             throw Failures.noVersionsForExports(module.name);
         }
     }
@@ -240,13 +267,13 @@ public final class LoadSequence {
 
     /** With kallsyms the symbol table lies in init memory, and its values are the final ones. */
     private static void writeSymbolValues(LoadedModule module) {
-        int symtab = module.image.symbolSection();
+        int symtab = module.image().symbolSection();
         if (!module.layout().kallsyms().present()) {
             return;
         }
         byte[] array = module.placement.blockOf(symtab).array;
         int at = module.placement.start(symtab);
-        var symbols = module.image.symbols();
+        var symbols = module.image().symbols();
         int entrySize = symbols.encoding().symbolSize();
         for (int i = 1; i < module.symbolValues.length; i++) {
             symbols.writeValue(array, at + i * entrySize, module.symbolValues[i]);
@@ -255,7 +282,7 @@ public final class LoadSequence {
 
     private void applyRelocations(LoadedModule module) {
         Placement placement = module.placement;
-        for (RelocationTable table : module.image.relocations()) {
+        for (RelocationTable table : module.image().relocations()) {
             int target = table.target();
             if (target <= 0 || target >= placement.sections().size() || !placement.alloc(target)) {
                 continue;
@@ -276,7 +303,7 @@ public final class LoadSequence {
                             placement.start(target),
                             (int) placement.sections().get(target).size(),
                             placement.address(target),
-                            module.image.symbols(),
+                            module.image().symbols(),
                             module.symbolValues));
             module.relocationCount += table.count();
         }
@@ -343,7 +370,8 @@ public final class LoadSequence {
             throw Failures.notLoaded(name);
         }
         if (!module.users.isEmpty()) {
-            throw Failures.inUse(name, String.join(", ", module.users.stream().map(user -> user.name).toList()));
+            throw Failures.inUse(
+                    name, String.join(", ", module.users.stream().map(user -> user.name).toList()));
         }
         if (module.state != ModuleState.LIVE) {
             throw Failures.notLive(name, module.state.text());

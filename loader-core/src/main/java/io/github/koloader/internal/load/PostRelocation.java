@@ -20,8 +20,8 @@ import io.github.koloader.memory.Region;
 import java.util.List;
 
 /**
- * What follows on relocation: the exception table is sorted, per-CPU data copied to every processor, and the symbols
- * are laid down for kallsyms.
+ * What follows on relocation: the exception table is sorted, per-CPU data copied to every
+ * processor, and the symbols are laid down for kallsyms.
  *
  * @kernel kernel/module/main.c, post_relocation(); kernel/module/kallsyms.c, add_kallsyms()
  */
@@ -47,7 +47,11 @@ final class PostRelocation {
      * @param perCpu index of the per-CPU section, or 0
      */
     static void run(
-            KernelState kernel, CheckedImage checked, LoadedModule module, int exceptionSection, int perCpu) {
+            KernelState kernel,
+            CheckedImage checked,
+            LoadedModule module,
+            int exceptionSection,
+            int perCpu) {
         PostRelocation post = new PostRelocation(kernel, checked, module);
         if (exceptionSection != 0) {
             post.sortExceptionTable(exceptionSection);
@@ -97,7 +101,11 @@ final class PostRelocation {
                             int atJ = start + j * entrySize + field;
                             int old = Words.readInt(array, atI, bigEndian);
                             int moved = relative ? delta : 0;
-                            Words.writeInt(array, atI, Words.readInt(array, atJ, bigEndian) + moved, bigEndian);
+                            Words.writeInt(
+                                    array,
+                                    atI,
+                                    Words.readInt(array, atJ, bigEndian) + moved,
+                                    bigEndian);
                             Words.writeInt(array, atJ, old - moved, bigEndian);
                         }
                     }
@@ -169,7 +177,12 @@ final class PostRelocation {
                 coreArray[coreTypes++] = letter;
                 coreName +=
                         symbols.copyEntry(
-                                i, coreArray, coreEntry, module.symbolValues[i], coreStrings + coreName, coreName);
+                                i,
+                                coreArray,
+                                coreEntry,
+                                module.symbolValues[i],
+                                coreStrings + coreName,
+                                coreName);
                 coreEntry += entrySize;
             }
         }
@@ -178,8 +191,14 @@ final class PostRelocation {
         int record = (int) room.initRecord();
         Words.writeWord(initArray, record, placement.address(symtab), wordSize, bigEndian);
         Words.writeInt(initArray, record + wordSize, count, bigEndian);
-        Words.writeWord(initArray, record + 2 * wordSize, placement.address(strtab), wordSize, bigEndian);
-        Words.writeWord(initArray, record + 3 * wordSize, initBlock.base + room.initTypes(), wordSize, bigEndian);
+        Words.writeWord(
+                initArray, record + 2 * wordSize, placement.address(strtab), wordSize, bigEndian);
+        Words.writeWord(
+                initArray,
+                record + 3 * wordSize,
+                initBlock.base + room.initTypes(),
+                wordSize,
+                bigEndian);
     }
 
     /**

@@ -22,8 +22,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives every symbol its final value: those of the module by where their sections went, undefined ones by the exports
- * of the kernel and of other modules. Names every symbol that cannot be resolved before it fails.
+ * Gives every symbol its final value: those of the module by where their sections went, undefined
+ * ones by the exports of the kernel and of other modules. Names every symbol that cannot be
+ * resolved before it fails.
  *
  * @kernel kernel/module/main.c, simplify_symbols(), resolve_symbol()
  */
@@ -48,7 +49,8 @@ final class ResolveSymbols {
         this.module = module;
         this.placement = module.placement;
         this.symbols = checked.image().symbols();
-        this.versions = new CheckVersions(kernel, checked.image(), checked.infoName(), module.taints);
+        this.versions =
+                new CheckVersions(kernel, checked.image(), checked.infoName(), module.taints);
     }
 
     /**
@@ -56,7 +58,8 @@ final class ResolveSymbols {
      *
      * @param perCpu index of the per-CPU section, or 0
      * @return their values by index
-     * @throws LoadException with the error of the last symbol that could not be resolved, and the lines of all
+     * @throws LoadException with the error of the last symbol that could not be resolved, and the
+     *     lines of all
      */
     static long[] run(KernelState kernel, CheckedImage checked, LoadedModule module, int perCpu) {
         return new ResolveSymbols(kernel, checked, module).run(perCpu);
@@ -94,16 +97,23 @@ final class ResolveSymbols {
             }
             case SymbolTable.COMMON -> {
                 if (!symbols.name(symbol).startsWith("__gnu_lto")) {
-                    complain(Errno.ENOEXEC, new LogLine(WARNING, module.name + ": please compile with -fno-common"));
+                    complain(
+                            Errno.ENOEXEC,
+                            new LogLine(
+                                    WARNING, module.name + ": please compile with -fno-common"));
                 }
             }
-            default -> complain(
-                    Errno.ENOEXEC,
-                    new LogLine(
-                            ERR,
-                            "%s: Symbol %s has an invalid section index %d (max %d)"
-                                    .formatted(
-                                            module.name, symbols.name(symbol), section, sectionCount - 1)));
+            default ->
+                    complain(
+                            Errno.ENOEXEC,
+                            new LogLine(
+                                    ERR,
+                                    "%s: Symbol %s has an invalid section index %d (max %d)"
+                                            .formatted(
+                                                    module.name,
+                                                    symbols.name(symbol),
+                                                    section,
+                                                    sectionCount - 1)));
         }
         return symbols.value(symbol);
     }
@@ -132,14 +142,17 @@ final class ResolveSymbols {
             }
         }
         boolean excused =
-                symbols.isWeak(symbol) || kernel.architecture.toleratesUndefined(kernel.config, name);
+                symbols.isWeak(symbol)
+                        || kernel.architecture.toleratesUndefined(kernel.config, name);
         if (result != NOT_FOUND || !excused) {
             boolean silent = result == NOT_FOUND && !kernel.config.atLeast(4, 19);
             Errno errno = result == NOT_FOUND ? Errno.ENOENT : Errno.of(result);
             int shown = silent ? 0 : -errno.number();
             complain(
                     errno,
-                    new LogLine(WARNING, "%s: Unknown symbol %s (err %d)".formatted(module.name, name, shown)));
+                    new LogLine(
+                            WARNING,
+                            "%s: Unknown symbol %s (err %d)".formatted(module.name, name, shown)));
         }
         return symbols.value(symbol);
     }
@@ -167,10 +180,15 @@ final class ResolveSymbols {
         return export.owner == null ? FOUND : reference(export.owner);
     }
 
-    /** Whether the licence allows the use of a symbol of a proprietary module; if so, its taint is inherited. */
+    /**
+     * Whether the licence allows the use of a symbol of a proprietary module; if so, its taint is
+     * inherited.
+     */
     private boolean inheritsTaint(Export export, int symbol) {
         LoadedModule owner = export.owner;
-        if (owner == null || !owner.taints.contains(Taint.PROPRIETARY_MODULE) || !kernel.config.atLeast(5, 9)) {
+        if (owner == null
+                || !owner.taints.contains(Taint.PROPRIETARY_MODULE)
+                || !kernel.config.atLeast(5, 9)) {
             return true;
         }
         if (module.usesGplOnly) {
@@ -221,11 +239,13 @@ final class ResolveSymbols {
             return FOUND;
         }
         if (owner.state == ModuleState.COMING) {
-            // One thread: nobody can finish that init while this load waits, so the 30 seconds are over at once.
+            // One thread: nobody can finish that init while this load waits, so the 30 seconds are
+            // over at once.
             complaints.add(
                     new LogLine(
                             WARNING,
-                            "%s: gave up waiting for init of module %s.".formatted(module.name, owner.name)));
+                            "%s: gave up waiting for init of module %s."
+                                    .formatted(module.name, owner.name)));
             return Errno.EBUSY.number();
         }
         if (owner.state == ModuleState.GOING || owner.references == 0) {

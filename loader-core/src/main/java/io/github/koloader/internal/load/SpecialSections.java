@@ -25,14 +25,15 @@ record SpecialSections(
         int[] found = new int[11];
         for (int i = 1; i < sections.size(); i++) {
             Section section = sections.get(i);
-            int slot = (section.flags().bits() & SectionFlags.ALLOC) == 0 ? -1 : slot(section.name());
+            int slot =
+                    (section.flags().bits() & SectionFlags.ALLOC) == 0 ? -1 : slot(section.name());
             if (slot >= 0 && found[slot] == 0) {
                 found[slot] = i;
             }
         }
         return new SpecialSections(
-                found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8], found[9],
-                found[10]);
+                found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7],
+                found[8], found[9], found[10]);
     }
 
     private static int slot(String name) {

@@ -24,7 +24,8 @@ public final class Decompressor {
      * The bytes of a file, unpacked if they are packed.
      *
      * @param limit how many bytes it may unpack to
-     * @throws io.github.koloader.LoadException EINVAL if it cannot be unpacked, EFBIG beyond the limit
+     * @throws io.github.koloader.LoadException EINVAL if it cannot be unpacked, EFBIG beyond the
+     *     limit
      */
     public static Bytes unpack(Bytes file, long limit) {
         if (file.matches(0, GZIP)) {
@@ -44,7 +45,8 @@ public final class Decompressor {
 
     private static Bytes unpack(String format, Bytes file, long limit) {
         try (InputStream packed = open(format, new ByteArrayInputStream(file.toByteArray()))) {
-            ByteArrayOutputStream unpacked = new ByteArrayOutputStream(Math.max(1024, file.size() * 3));
+            ByteArrayOutputStream unpacked =
+                    new ByteArrayOutputStream(Math.max(1024, file.size() * 3));
             byte[] part = new byte[1 << 16];
             for (int read; (read = packed.read(part)) >= 0; ) {
                 if (read > limit - unpacked.size()) {
@@ -54,7 +56,8 @@ public final class Decompressor {
             }
             return Bytes.wrap(unpacked.toByteArray());
         } catch (IOException e) {
-            throw ElfFailures.corrupt(format, e.getMessage() == null ? "truncated" : e.getMessage()).causedBy(e);
+            throw ElfFailures.corrupt(format, e.getMessage() == null ? "truncated" : e.getMessage())
+                    .causedBy(e);
         }
     }
 

@@ -6,8 +6,8 @@ import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 
 /**
- * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of Linux 6.1, unless the
- * comment says that they are ours, for what Linux does not look at.
+ * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of
+ * Linux 6.1, unless the comment says that they are ours, for what Linux does not look at.
  */
 public final class ElfFailures {
     private ElfFailures() {}
@@ -52,7 +52,9 @@ public final class ElfFailures {
 
     /** {@code e_shstrndx} is no section; extended numbering ends here as well. */
     public static LoadException wrongNameIndex(int index, int count) {
-        return failure("Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)", index, index, count);
+        return failure(
+                "Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)",
+                index, index, count);
     }
 
     /** The name table does not lie in the file. */
@@ -72,34 +74,42 @@ public final class ElfFailures {
 
     /** Section 0 is not the empty one. */
     public static LoadException sectionZeroInUse(int type) {
-        return failure("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", type);
+        return failure(
+                "ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", type);
     }
 
     /** A symbol table without strings. */
     public static LoadException wrongLink(int link, int count) {
-        return failure("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", link, link, count);
+        return failure(
+                "Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)",
+                link, link, count);
     }
 
     /** A section does not lie in the file. */
     public static LoadException sectionBeyondEnd(int index, int type) {
         return failure(
-                "Invalid ELF section in module (section %d type %s)", index, Integer.toUnsignedString(type));
+                "Invalid ELF section in module (section %d type %s)",
+                index, Integer.toUnsignedString(type));
     }
 
     /** An allocated section's name does not lie in the name table. */
     public static LoadException sectionNameOutside(int index, int type) {
         return failure(
-                "Invalid ELF section name in module (section %d type %s)", index, Integer.toUnsignedString(type));
+                "Invalid ELF section name in module (section %d type %s)",
+                index, Integer.toUnsignedString(type));
     }
 
     /** Ours: a name that does not even lie in the file, of a section that Linux does not check. */
     public static LoadException nameBeyondEnd(int index, long offset) {
-        return failure("name of section %d at file offset 0x%x lies beyond the end of the file", index, offset);
+        return failure(
+                "name of section %d at file offset 0x%x lies beyond the end of the file",
+                index, offset);
     }
 
     /** Ours: neither a class nor a machine that tells how to read the header. */
     public static LoadException unknownClass(int elfClass, int data) {
-        return failure("ELF class %d and data encoding %d at file offset 4: unknown", elfClass, data);
+        return failure(
+                "ELF class %d and data encoding %d at file offset 4: unknown", elfClass, data);
     }
 
     /** Ours: more bytes than the reader was told to take. */

@@ -21,8 +21,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns the bytes of a relocatable ELF file into an image. Checks are those of the kernel, in its order; what it does
- * not check but would read wild memory by is refused with the offset.
+ * Turns the bytes of a relocatable ELF file into an image. Checks are those of the kernel, in its
+ * order; what it does not check but would read wild memory by is refused with the offset.
  *
  * @kernel kernel/module/main.c, elf_validity_check()
  */
@@ -51,7 +51,10 @@ public final class ElfParser {
         return new ElfParser(file, expected, encoding).parse();
     }
 
-    /** The architecture that a file is for, going by its machine number; empty if it is none that is known. */
+    /**
+     * The architecture that a file is for, going by its machine number; empty if it is none that is
+     * known.
+     */
     public static Optional<Architecture> architectureOf(Bytes file) {
         if (file.size() < ElfConstants.E_MACHINE + 2 || !file.matches(0, MAGIC)) {
             return Optional.empty();
@@ -64,7 +67,8 @@ public final class ElfParser {
 
     private static Optional<Architecture> architectureOf(Bytes file, ByteOrder order) {
         int machine = file.unsignedShort(ElfConstants.E_MACHINE, new Encoding(8, order));
-        return Architectures.forMachine(machine).filter(found -> found.encoding().byteOrder() == order);
+        return Architectures.forMachine(machine)
+                .filter(found -> found.encoding().byteOrder() == order);
     }
 
     /** As a kernel does, go by the machine where it is known, not by the class and data bytes. */
@@ -81,7 +85,8 @@ public final class ElfParser {
         }
         int elfClass = file.get(EI_CLASS);
         int data = file.get(EI_DATA);
-        if (elfClass != ELFCLASS32 && elfClass != ELFCLASS64 || data != ELFDATA2LSB && data != ELFDATA2MSB) {
+        if (elfClass != ELFCLASS32 && elfClass != ELFCLASS64
+                || data != ELFDATA2LSB && data != ELFDATA2MSB) {
             throw ElfFailures.unknownClass(elfClass & 0xff, data & 0xff);
         }
         return new Encoding(
@@ -111,7 +116,9 @@ public final class ElfParser {
         }
         long headers = file.readWord(ElfConstants.shoffAt(encoding), encoding);
         int count = file.unsignedShort(ElfConstants.shnumAt(encoding), encoding);
-        if (headers < 0 || headers >= file.size() || (long) count * headerSize > file.size() - headers) {
+        if (headers < 0
+                || headers >= file.size()
+                || (long) count * headerSize > file.size() - headers) {
             throw ElfFailures.sectionHeadersBeyondEnd();
         }
         return sections(machine, flags, (int) headers, count);
@@ -143,7 +150,8 @@ public final class ElfParser {
             header.at(i);
             check(header, i, count, namesSize);
         }
-        ModuleImage.Builder image = ModuleImage.builder(machine, encoding).flags(flags).fileSize(file.size());
+        ModuleImage.Builder image =
+                ModuleImage.builder(machine, encoding).flags(flags).fileSize(file.size());
         for (int i = 1; i < count; i++) {
             header.at(i);
             image.section(section(header, i, namesAt));
@@ -162,7 +170,8 @@ public final class ElfParser {
         if (!header.fits(file.size())) {
             throw ElfFailures.sectionBeyondEnd(index, type);
         }
-        if ((header.flags() & SectionFlags.ALLOC) != 0 && (header.name() < 0 || header.name() >= namesSize)) {
+        if ((header.flags() & SectionFlags.ALLOC) != 0
+                && (header.name() < 0 || header.name() >= namesSize)) {
             throw ElfFailures.sectionNameOutside(index, type);
         }
     }

@@ -29,7 +29,11 @@ public final class ElfWriter {
         long headers = end + 7 & -8;
         int count = image.sections().size();
         long size = headers + (long) count * ElfConstants.sectionHeaderSize(encoding);
-        checkArgument(size < Integer.MAX_VALUE - 8 && count < 0xff00, "%s sections, %s bytes", count, size);
+        checkArgument(
+                size < Integer.MAX_VALUE - 8 && count < 0xff00,
+                "%s sections, %s bytes",
+                count,
+                size);
         byte[] file = new byte[(int) size];
         ByteBuffer out = ByteBuffer.wrap(file).order(encoding.byteOrder());
         writeHeader(out, image, (int) headers, nameSection);
@@ -45,17 +49,22 @@ public final class ElfWriter {
         return file;
     }
 
-    private static void writeHeader(ByteBuffer out, ModuleImage image, int headers, int nameSection) {
+    private static void writeHeader(
+            ByteBuffer out, ModuleImage image, int headers, int nameSection) {
         Encoding encoding = image.encoding();
-        out.put(new byte[] {
-            0x7f,
-            'E',
-            'L',
-            'F',
-            (byte) (encoding.wide() ? ElfConstants.ELFCLASS64 : ElfConstants.ELFCLASS32),
-            (byte) (encoding.bigEndian() ? ElfConstants.ELFDATA2MSB : ElfConstants.ELFDATA2LSB),
-            1
-        });
+        out.put(
+                new byte[] {
+                    0x7f,
+                    'E',
+                    'L',
+                    'F',
+                    (byte) (encoding.wide() ? ElfConstants.ELFCLASS64 : ElfConstants.ELFCLASS32),
+                    (byte)
+                            (encoding.bigEndian()
+                                    ? ElfConstants.ELFDATA2MSB
+                                    : ElfConstants.ELFDATA2LSB),
+                    1
+                });
         out.putShort(ElfConstants.E_TYPE, (short) ElfConstants.ET_REL);
         out.putShort(ElfConstants.E_MACHINE, (short) image.machine());
         out.putInt(20, 1); // e_version
@@ -66,12 +75,15 @@ public final class ElfWriter {
         }
         out.putInt(ElfConstants.flagsAt(encoding), image.flags());
         out.putShort(ElfConstants.ehsizeAt(encoding), (short) ElfConstants.headerSize(encoding));
-        out.putShort(ElfConstants.shentsizeAt(encoding), (short) ElfConstants.sectionHeaderSize(encoding));
+        out.putShort(
+                ElfConstants.shentsizeAt(encoding),
+                (short) ElfConstants.sectionHeaderSize(encoding));
         out.putShort(ElfConstants.shnumAt(encoding), (short) image.sections().size());
         out.putShort(ElfConstants.shstrndxAt(encoding), (short) nameSection);
     }
 
-    private static void writeSectionHeader(ByteBuffer out, Section section, int nameOffset, boolean wide) {
+    private static void writeSectionHeader(
+            ByteBuffer out, Section section, int nameOffset, boolean wide) {
         out.putInt(nameOffset).putInt(section.type().code());
         putWord(out, section.flags().bits(), wide);
         putWord(out, 0, wide);

@@ -4,8 +4,9 @@ import io.github.koloader.image.Bytes;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
- * Reads section names. The same few hundred occur in all modules, so a name that was read before is used again instead
- * of made anew; two threads that read at once may each make one, which does no harm.
+ * Reads section names. The same few hundred occur in all modules, so a name that was read before is
+ * used again instead of made anew; two threads that read at once may each make one, which does no
+ * harm.
  */
 final class SectionNames {
     private static final AtomicReferenceArray<String> KNOWN = new AtomicReferenceArray<>(1 << 12);

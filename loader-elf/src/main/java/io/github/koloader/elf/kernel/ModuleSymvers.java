@@ -48,7 +48,8 @@ public final class ModuleSymvers {
     }
 
     /**
-     * Reads a file: lines of CRC, symbol, module, kind of export and, since Linux 5.4, namespace, separated by TABs.
+     * Reads a file: lines of CRC, symbol, module, kind of export and, since Linux 5.4, namespace,
+     * separated by TABs.
      *
      * @throws IOException if it cannot be read, or a line is not of that form
      */
@@ -115,7 +116,8 @@ public final class ModuleSymvers {
      * @param architecture whose kernel text holds symbols without an address
      * @param addresses the address of a name, as {@link SystemMap#address} knows it
      */
-    public KernelSymbols symbols(Architecture architecture, Function<String, Optional<Address>> addresses) {
+    public KernelSymbols symbols(
+            Architecture architecture, Function<String, Optional<Address>> addresses) {
         boolean versioned = versioned();
         AddressRange text = architecture.kernelText();
         Map<String, ExportedSymbol> symbols = new HashMap<>(entries.size() * 2);

@@ -14,8 +14,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * {@code System.map} or {@code /proc/kallsyms}: the addresses of a kernel's symbols. Lines of modules ({@code [name]} at
- * the end) are passed over. Immutable.
+ * {@code System.map} or {@code /proc/kallsyms}: the addresses of a kernel's symbols. Lines of
+ * modules ({@code [name]} at the end) are passed over. Immutable.
  */
 public final class SystemMap {
     private static final String EXPORT = "__ksymtab_";
@@ -50,10 +50,12 @@ public final class SystemMap {
             }
             String[] fields = line.split(" ", 3);
             if (fields.length != 3 || fields[1].length() != 1 || fields[2].isEmpty()) {
-                throw new IOException(source + ":" + number + ": not address, type and name: " + line);
+                throw new IOException(
+                        source + ":" + number + ": not address, type and name: " + line);
             }
             try {
-                addresses.putIfAbsent(fields[2], new Address(Long.parseUnsignedLong(fields[0], 16)));
+                addresses.putIfAbsent(
+                        fields[2], new Address(Long.parseUnsignedLong(fields[0], 16)));
             } catch (NumberFormatException e) {
                 throw new IOException(source + ":" + number + ": no address: " + fields[0], e);
             }
@@ -72,8 +74,9 @@ public final class SystemMap {
     }
 
     /**
-     * What the kernel exports, going by symbols {@code __ksymtab_x}: name and address, without licence, namespace and
-     * CRC, which are not in a map. Where there are no such symbols, every symbol counts as exported.
+     * What the kernel exports, going by symbols {@code __ksymtab_x}: name and address, without
+     * licence, namespace and CRC, which are not in a map. Where there are no such symbols, every
+     * symbol counts as exported.
      */
     public KernelSymbols symbols() {
         boolean known = addresses.keySet().stream().anyMatch(name -> name.startsWith(EXPORT));
