@@ -10,6 +10,7 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Stubs;
 import io.github.koloader.internal.load.LoadSequence;
+import io.github.koloader.internal.load.Unload;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.AddressSpace;
@@ -97,7 +98,7 @@ public final class Kernel {
      *     it is not live or has init but no exit
      */
     public void unload(String name) {
-        LoadSequence.unload(state, name, false);
+        Unload.run(state, name, false);
     }
 
     /**
@@ -107,7 +108,7 @@ public final class Kernel {
      * @throws LoadException as {@link #unload(String)}
      */
     public void forceUnload(String name) {
-        LoadSequence.unload(state, name, true);
+        Unload.run(state, name, true);
     }
 
     /**

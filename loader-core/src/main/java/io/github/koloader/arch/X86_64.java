@@ -119,7 +119,9 @@ final class X86_64 implements Architecture {
     public LoadException rejection(RelocationFailure failure) {
         return switch (failure.kind()) {
             case UNKNOWN_TYPE ->
-                    refuse("%s: Unknown rela relocation: %d", failure.module(), failure.type());
+                    refuse(
+                            "%s: Unknown rela relocation: %s",
+                            failure.module(), Integer.toUnsignedString(failure.type()));
             case PLACE_NOT_ZERO -> placeNotZero(failure);
             case OVERFLOW ->
                     new LoadException(

@@ -48,6 +48,19 @@ public final class Failures {
                 size);
     }
 
+    /**
+     * Ours: the field for init or exit that a relocation names does not lie in {@code struct
+     * module}.
+     */
+    public static LoadException entryOutsideStructure(String name, long offset) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "%s: entry point at offset 0x%x lies outside struct module",
+                name,
+                offset);
+    }
+
     /** Since 6.4: its size is not that of this kernel's {@code struct module}. */
     public static LoadException thisModuleSize(String name) {
         return failure(

@@ -108,8 +108,25 @@ public final class KernelState {
 
     /** Taints the kernel and a module. */
     public void taint(Set<Taint> module, Taint taint) {
-        taints.add(taint);
+        taint(taint);
         module.add(taint);
+    }
+
+    /**
+     * Taints the kernel. The first taint after which its lock debugging cannot be relied on turns
+     * that off.
+     *
+     * @kernel kernel/panic.c, add_taint()
+     */
+    public void taint(Taint taint) {
+        boolean unreliable =
+                taint == Taint.PROPRIETARY_MODULE
+                        || taint == Taint.FORCED_MODULE
+                        || taint == Taint.FORCED_RMMOD;
+        if (unreliable && once("lock debugging")) {
+            log(LogLevel.WARNING, "Disabling lock debugging due to kernel taint");
+        }
+        taints.add(taint);
     }
 
     /**

@@ -37,6 +37,9 @@ public final class FirstFitAllocator implements ModuleAllocator {
 
     @Override
     public Optional<Address> allocate(Request request) {
+        if (request.size() <= 0 || request.size() > Long.MAX_VALUE - 2 * pageSize) {
+            return Optional.empty();
+        }
         OptionalLong address = listFor(request).allocate(sizeOf(request), request.alignment());
         return address.isPresent()
                 ? Optional.of(new Address(address.getAsLong()))

@@ -9,11 +9,17 @@ package io.github.koloader.testkit;
  * @param found what the loader did
  * @param detail where exactly, and which relocation covers it; empty if that is not known
  */
-public record Difference(String subject, String what, String recorded, String found, String detail) {
+public record Difference(
+        String subject, String what, String recorded, String found, String detail) {
     /** One line for people. */
     @Override
     public String toString() {
         return "%s: %s: recorded %s, found %s%s"
-                .formatted(subject, what, recorded, found, detail.isEmpty() ? "" : " (" + detail + ")");
+                .formatted(
+                        subject,
+                        what,
+                        recorded,
+                        found,
+                        detail.isEmpty() ? "" : " (" + detail + ")");
     }
 }

@@ -22,9 +22,9 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 
 /**
- * Finds the module files that recordings name, and makes sure by their SHA-256 that they are the ones that were loaded:
- * below release directories ({@code lib/modules/RELEASE}), also packed; and in zip files {@code own-*.zip} beside the
- * recording.
+ * Finds the module files that recordings name, and makes sure by their SHA-256 that they are the
+ * ones that were loaded: below release directories ({@code lib/modules/RELEASE}), also packed; and
+ * in zip files {@code own-*.zip} beside the recording.
  */
 final class ModuleFiles {
     private static final List<String> SUFFIXES = List.of("", ".xz", ".zst", ".gz");
@@ -45,10 +45,14 @@ final class ModuleFiles {
      * @param sha256 of its bytes
      * @return empty if there is no such file with that sum
      */
-    Optional<Bytes> find(Path recording, String release, String path, String sha256) throws IOException {
+    Optional<Bytes> find(Path recording, String release, String path, String sha256)
+            throws IOException {
         for (Path directory : directories) {
-            for (Path base : List.of(
-                    directory, directory.resolve(release), directory.resolve("lib/modules").resolve(release))) {
+            for (Path base :
+                    List.of(
+                            directory,
+                            directory.resolve(release),
+                            directory.resolve("lib/modules").resolve(release))) {
                 for (String suffix : SUFFIXES) {
                     Optional<Bytes> bytes = read(base.resolve(path + suffix));
                     if (bytes.isPresent() && sha256(bytes.get()).equals(sha256)) {
@@ -58,7 +62,8 @@ final class ModuleFiles {
             }
         }
         String name = path.substring(path.lastIndexOf('/') + 1);
-        for (Bytes bytes : zipped(recording.toAbsolutePath().getParent()).getOrDefault(name, List.of())) {
+        for (Bytes bytes :
+                zipped(recording.toAbsolutePath().getParent()).getOrDefault(name, List.of())) {
             if (sha256(bytes).equals(sha256)) {
                 return Optional.of(bytes);
             }
@@ -94,11 +99,13 @@ final class ModuleFiles {
 
     private static void readZip(Path file, Map<String, List<Bytes>> found) throws IOException {
         try (ZipFile zip = new ZipFile(file.toFile())) {
-            for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
+            for (ZipEntry entry :
+                    (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
                 String name = entry.getName().substring(entry.getName().lastIndexOf('/') + 1);
                 if (!entry.isDirectory() && name.toLowerCase(ROOT).endsWith(".ko")) {
                     try (InputStream in = zip.getInputStream(entry)) {
-                        found.computeIfAbsent(name, key -> new ArrayList<>()).add(Bytes.wrap(in.readAllBytes()));
+                        found.computeIfAbsent(name, key -> new ArrayList<>())
+                                .add(Bytes.wrap(in.readAllBytes()));
                     }
                 }
             }
@@ -108,7 +115,8 @@ final class ModuleFiles {
     /** The SHA-256 of some bytes, in lower-case hexadecimal. */
     static String sha256(Bytes bytes) {
         try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes.toByteArray()));
+            return HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-256").digest(bytes.toByteArray()));
         } catch (NoSuchAlgorithmException e) {
             throw new AssertionError("every Java has SHA-256", e);
         }

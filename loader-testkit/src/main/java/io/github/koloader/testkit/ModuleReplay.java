@@ -37,11 +37,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Loads one recorded module with the addresses of the recording, and compares everything that was recorded of it on
- * entry of {@code module_finalize()}.
+ * Loads one recorded module with the addresses of the recording, and compares everything that was
+ * recorded of it on entry of {@code module_finalize()}.
  *
- * <p>The section {@code .gnu.linkonce.this_module} is the live structure, which the kernel has filled in: of it only
- * what relocation sets, init and exit, is compared.
+ * <p>The section {@code .gnu.linkonce.this_module} is the live structure, which the kernel has
+ * filled in: of it only what relocation sets, init and exit, is compared.
  */
 final class ModuleReplay {
     private final Line line;
@@ -58,7 +58,11 @@ final class ModuleReplay {
     }
 
     static void run(
-            ModuleFiles files, Path recording, Line line, List<String> missing, List<Difference> differences)
+            ModuleFiles files,
+            Path recording,
+            Line line,
+            List<String> missing,
+            List<Difference> differences)
             throws IOException {
         ModuleReplay replay = new ModuleReplay(line, differences);
         String name = line.text("arch", "?");
@@ -95,7 +99,10 @@ final class ModuleReplay {
     }
 
     private void compareAddress(String what, JsonElement recorded, long found) {
-        compare(what, Address.parse(recorded.getAsString()).toString(), new Address(found).toString());
+        compare(
+                what,
+                Address.parse(recorded.getAsString()).toString(),
+                new Address(found).toString());
     }
 
     private static long address(JsonObject from, String field) {
@@ -107,8 +114,7 @@ final class ModuleReplay {
     private void load(Architecture architecture, Bytes file) {
         boolean[] seen = new boolean[2];
         KernelConfig config =
-                KernelConfig.forRelease(json.get("release").getAsString())
-                        .toBuilder()
+                KernelConfig.forRelease(json.get("release").getAsString()).toBuilder()
                         .checkVermagic(false)
                         .build();
         Kernel kernel =
@@ -150,7 +156,8 @@ final class ModuleReplay {
                         entry -> {
                             Address address = Address.parse(entry.getValue().getAsString());
                             if (!address.isNull()) {
-                                symbols.put(entry.getKey(), ExportedSymbol.of(entry.getKey(), address));
+                                symbols.put(
+                                        entry.getKey(), ExportedSymbol.of(entry.getKey(), address));
                             }
                         });
         return name -> Optional.ofNullable(symbols.get(name));
@@ -166,8 +173,10 @@ final class ModuleReplay {
         if (json.has("core_kallsyms")) {
             compareKallsyms(module, json.getAsJsonObject("core_kallsyms"));
         }
-        compareAddress("init function", json.get("init_fn"), module.init().map(Address::value).orElse(0L));
-        compareAddress("exit function", json.get("exit_fn"), module.exit().map(Address::value).orElse(0L));
+        compareAddress(
+                "init function", json.get("init_fn"), module.init().map(Address::value).orElse(0L));
+        compareAddress(
+                "exit function", json.get("exit_fn"), module.exit().map(Address::value).orElse(0L));
         compareRaw(module);
     }
 
@@ -246,7 +255,14 @@ final class ModuleReplay {
                 compareContents(what, recorded, section, module.contents(section));
             }
         }
-        loaded.values().forEach(section -> differ("section " + section.name(), "not allocated", "allocated", ""));
+        loaded.values()
+                .forEach(
+                        section ->
+                                differ(
+                                        "section " + section.name(),
+                                        "not allocated",
+                                        "allocated",
+                                        ""));
     }
 
     private void comparePerCpuTemplate(Module module, JsonObject recorded, int index) {
@@ -254,9 +270,13 @@ final class ModuleReplay {
         var section = image.section(index);
         compare(what + " size", recorded.get("size").getAsLong(), section.size());
         compareAddress(
-                what + " address", recorded.get("addr"), module.imageAddress().value() + section.offset());
+                what + " address",
+                recorded.get("addr"),
+                module.imageAddress().value() + section.offset());
         Bytes contents =
-                section.contents().isEmpty() ? Bytes.wrap(new byte[(int) section.size()]) : section.contents();
+                section.contents().isEmpty()
+                        ? Bytes.wrap(new byte[(int) section.size()])
+                        : section.contents();
         compare(what + " SHA-256", recorded.get("sha").getAsString(), ModuleFiles.sha256(contents));
     }
 
@@ -283,7 +303,8 @@ final class ModuleReplay {
     private Optional<byte[]> recordedBytes(JsonObject recorded, int index) {
         JsonObject raw = json.getAsJsonObject("raw");
         if (raw != null && raw.has(Integer.toString(index))) {
-            return Optional.of(Base64.getDecoder().decode(raw.get(Integer.toString(index)).getAsString()));
+            return Optional.of(
+                    Base64.getDecoder().decode(raw.get(Integer.toString(index)).getAsString()));
         }
         return recorded.has("hex")
                 ? Optional.of(HexFormat.of().parseHex(recorded.get("hex").getAsString()))
@@ -336,7 +357,11 @@ final class ModuleReplay {
                 String name = symbols.name(i);
                 JsonElement value = recorded.get(name);
                 if (value == null) {
-                    differ("symbol " + name, "not undefined", new Address(values[i]).toString(), "");
+                    differ(
+                            "symbol " + name,
+                            "not undefined",
+                            new Address(values[i]).toString(),
+                            "");
                 } else {
                     compareAddress("symbol " + name, value, values[i]);
                 }
@@ -345,7 +370,10 @@ final class ModuleReplay {
     }
 
     private void comparePerCpu(Module module) {
-        compareAddress("per-CPU base", json.get("percpu"), module.perCpuBase().map(Address::value).orElse(0L));
+        compareAddress(
+                "per-CPU base",
+                json.get("percpu"),
+                module.perCpuBase().map(Address::value).orElse(0L));
         long size = module.perCpuRegions().isEmpty() ? 0 : module.perCpuRegions().get(0).size();
         compare("per-CPU size", json.get("percpu_size").getAsLong(), size);
         if (json.has("percpu_cpu0") && size > 0) {
@@ -394,7 +422,9 @@ final class ModuleReplay {
         } else {
             raw = json.get(init ? "raw_init" : "raw_core");
         }
-        return raw == null ? Optional.empty() : Optional.of(Base64.getDecoder().decode(raw.getAsString()));
+        return raw == null
+                ? Optional.empty()
+                : Optional.of(Base64.getDecoder().decode(raw.getAsString()));
     }
 
     private void compareRawBlock(Module module, int block, byte[] recorded) {

@@ -37,7 +37,8 @@ final class RecordedAllocator implements ModuleAllocator {
         }
         boolean init = request.types().stream().allMatch(MemoryType::isInit);
         return Optional.of(
-                Address.parse(record.getAsJsonObject(init ? "init" : "core").get("base").getAsString()));
+                Address.parse(
+                        record.getAsJsonObject(init ? "init" : "core").get("base").getAsString()));
     }
 
     @Override

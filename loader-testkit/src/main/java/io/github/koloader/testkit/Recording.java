@@ -16,11 +16,12 @@ import java.util.List;
 import java.util.zip.GZIPInputStream;
 
 /**
- * A file of what a real kernel, or a linker, did: one JSON object a line, each naming its kind, packed with gzip if its
- * name ends in {@code .gz}.
+ * A file of what a real kernel, or a linker, did: one JSON object a line, each naming its kind,
+ * packed with gzip if its name ends in {@code .gz}.
  *
- * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module as it lay in memory
- * after relocation), {@code vector} (one relocation: a line without a kind, but with {@code number} and {@code P}).
+ * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module
+ * as it lay in memory after relocation), {@code vector} (one relocation: a line without a kind, but
+ * with {@code number} and {@code P}).
  *
  * @param path the file
  * @param lines its lines
@@ -72,7 +73,9 @@ public record Recording(Path path, List<Line> lines) {
         /** The text of a field, or {@code otherwise} if it is absent or not a plain value. */
         public String text(String field, String otherwise) {
             JsonElement element = json.get(field);
-            return element == null || !element.isJsonPrimitive() ? otherwise : element.getAsString();
+            return element == null || !element.isJsonPrimitive()
+                    ? otherwise
+                    : element.getAsString();
         }
 
         JsonObject json() {
@@ -94,7 +97,8 @@ public record Recording(Path path, List<Line> lines) {
     /**
      * Reads a recording.
      *
-     * @throws IOException if the file cannot be read, a line is no JSON object, or its kind is unknown
+     * @throws IOException if the file cannot be read, a line is no JSON object, or its kind is
+     *     unknown
      */
     public static Recording read(Path path) throws IOException {
         List<Line> lines = new ArrayList<>();
@@ -113,7 +117,8 @@ public record Recording(Path path, List<Line> lines) {
     private static BufferedReader open(Path path) throws IOException {
         InputStream raw = Files.newInputStream(path);
         try {
-            InputStream in = path.toString().endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
+            InputStream in =
+                    path.toString().endsWith(".gz") ? new GZIPInputStream(raw, 1 << 16) : raw;
             return new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
         } catch (IOException e) {
             raw.close();
@@ -140,7 +145,9 @@ public record Recording(Path path, List<Line> lines) {
         return switch (name) {
             case "meta" -> new Line(number, Kind.META, json);
             case "module" -> new Line(number, Kind.MODULE, json);
-            default -> throw new IOException(path + ":" + number + ": unknown kind of record: '" + name + "'");
+            default ->
+                    throw new IOException(
+                            path + ":" + number + ": unknown kind of record: '" + name + "'");
         };
     }
 }

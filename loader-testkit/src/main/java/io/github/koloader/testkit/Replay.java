@@ -20,7 +20,8 @@ public final class Replay {
     private final ModuleFiles files;
 
     /**
-     * A replay that looks for module files below these directories, and in {@code own-*.zip} beside a recording.
+     * A replay that looks for module files below these directories, and in {@code own-*.zip} beside
+     * a recording.
      *
      * @param modules release directories ({@code lib/modules/RELEASE}), possibly none
      */
@@ -31,7 +32,8 @@ public final class Replay {
     /**
      * Replays a file.
      *
-     * @throws IOException if it or a module file cannot be read, or a record has a kind or a form that is not known
+     * @throws IOException if it or a module file cannot be read, or a record has a kind or a form
+     *     that is not known
      */
     public ReplayResult run(Path file) throws IOException {
         return run(Recording.read(file));

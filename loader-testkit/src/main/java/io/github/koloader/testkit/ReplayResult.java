@@ -41,6 +41,7 @@ public record ReplayResult(
     @Override
     public String toString() {
         return "%s: %s %s: %d compared, %d identical, %d different, %d missing"
-                .formatted(file, kind, architecture, compared, identical, different(), missing.size());
+                .formatted(
+                        file, kind, architecture, compared, identical, different(), missing.size());
     }
 }

@@ -7,13 +7,13 @@ import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.arch.RelocationTarget;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ImageBuilder;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Relocation;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
-import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.Address;
 import io.github.koloader.testkit.Recording.Line;
@@ -57,7 +57,8 @@ final class VectorReplay {
             differences.add(new Difference(id, refused ? "error" : "bytes", expected, found, type));
         } else if (refused && json.has("message")) {
             String message = json.get("message").getAsString();
-            if (!Arrays.stream(messages.split("\n")).anyMatch(pattern(message).asMatchPredicate())) {
+            if (!Arrays.stream(messages.split("\n"))
+                    .anyMatch(pattern(message).asMatchPredicate())) {
                 differences.add(new Difference(id, "message", message, messages, type));
             }
         }
@@ -69,13 +70,18 @@ final class VectorReplay {
         long a = json.get("A").getAsLong();
         boolean addends = architecture.acceptsRelocations(true);
         ImageBuilder builder =
-                new ImageBuilder(architecture.elfMachine(), architecture.encoding(), addends).name(MODULE);
+                new ImageBuilder(architecture.elfMachine(), architecture.encoding(), addends)
+                        .name(MODULE);
         int section =
                 builder.section(
                         Section.progbits(
-                                ".text", SectionFlags.ALLOC | SectionFlags.EXECINSTR, 1, Bytes.copyOf(place)));
+                                ".text",
+                                SectionFlags.ALLOC | SectionFlags.EXECINSTR,
+                                1,
+                                Bytes.copyOf(place)));
         int symbol = builder.symbol(Symbol.undefined(SYMBOL));
-        builder.relocate(section, new Relocation(0, json.get("number").getAsInt(), symbol, addends ? a : 0));
+        builder.relocate(
+                section, new Relocation(0, json.get("number").getAsInt(), symbol, addends ? a : 0));
         ModuleImage image = builder.build();
         RelocationTable table = image.relocationsFor(section).get(0);
         long[] values = new long[image.symbols().count()];
@@ -83,7 +89,14 @@ final class VectorReplay {
         architecture.apply(
                 table,
                 new RelocationTarget(
-                        KernelConfig.linux6_1(), MODULE, place, 0, place.length, p, image.symbols(), values));
+                        KernelConfig.linux6_1(),
+                        MODULE,
+                        place,
+                        0,
+                        place.length,
+                        p,
+                        image.symbols(),
+                        values));
     }
 
     /** A message with its placeholders; what {@code %p} prints is not compared. */

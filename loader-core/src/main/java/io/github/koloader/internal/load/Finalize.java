@@ -215,10 +215,15 @@ final class Finalize {
         }
         Architecture architecture = kernel.architecture;
         Placement placement = module.placement;
+        long offset = entry.get().fieldOffset();
+        int wordSize = architecture.encoding().wordSize();
+        if (offset < 0 || offset > placement.sections().get(section).size() - wordSize) {
+            throw Failures.entryOutsideStructure(module.name, offset);
+        }
         return Words.readWord(
                 placement.blockOf(section).array,
-                placement.start(section) + (int) entry.get().fieldOffset(),
-                architecture.encoding().wordSize(),
+                placement.start(section) + (int) offset,
+                wordSize,
                 architecture.encoding().bigEndian());
     }
 }

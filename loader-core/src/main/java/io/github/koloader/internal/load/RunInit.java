@@ -1,0 +1,55 @@
+package io.github.koloader.internal.load;
+
+import static io.github.koloader.LogLevel.WARNING;
+
+import io.github.koloader.Executor.Call;
+import io.github.koloader.Executor.Phase;
+import io.github.koloader.ModuleState;
+import io.github.koloader.internal.Failures;
+import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.LoadedModule;
+import io.github.koloader.internal.Placement.PlacedBlock;
+import io.github.koloader.memory.Address;
+
+/**
+ * Runs the init function; if it succeeds the module is live and its init memory gone.
+ *
+ * @kernel kernel/module/main.c, do_init_module()
+ */
+final class RunInit {
+    private RunInit() {}
+
+    static void run(KernelState kernel, LoadedModule module, Undo undo) {
+        undo.add(() -> module.state = ModuleState.GOING);
+        if (module.init != 0) {
+            int result = kernel.executor.call(call(kernel, module, Phase.INIT, module.init));
+            module.initResult = result;
+            if (result < 0) {
+                throw Failures.initFailed(module.name, result);
+            }
+            if (result > 0) {
+                kernel.log(
+                        WARNING,
+                        "do_init_module: '%s'->init suspiciously returned %d, it should follow 0/-E convention\n"
+                                + "do_init_module: loading module anyway...",
+                        module.name,
+                        result);
+            }
+        }
+        module.state = ModuleState.LIVE;
+        module.references--;
+        if (kernel.config.strictModuleRwx()) {
+            Finalize.protectAfterInit(kernel, module);
+        }
+        undo.pastNoReturn();
+        for (PlacedBlock block : module.placement.blocks()) {
+            if (block.block.isInit()) {
+                Allocate.free(kernel, module.name, block);
+            }
+        }
+    }
+
+    static Call call(KernelState kernel, LoadedModule module, Phase phase, long entry) {
+        return new Call(kernel.kernel, module.facade, phase, new Address(entry));
+    }
+}

@@ -1,0 +1,48 @@
+package io.github.koloader.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import org.junit.jupiter.api.Test;
+
+/** Every example runs, on the module path, and prints what it says. */
+class ExamplesTest {
+    @Test
+    void theTestsRunOnTheModulePath() {
+        assertThat(FirstModule.class.getModule().getName())
+                .isEqualTo("io.github.koloader.examples");
+    }
+
+    @Test
+    void firstModulePrintsLogStateAndSections() throws IOException {
+        assertThat(Output.of(FirstModule::main, "hello.ko"))
+                .contains("hello: loading out-of-tree module taints kernel.")
+                .contains("hello is live\n")
+                .containsPattern("0xffffffffc0[0-9a-f]{6} r-x \\.text\n");
+    }
+
+    @Test
+    void javaInitCountsRegistersAndUnregisters() throws IOException {
+        assertThat(Output.of(JavaInit::main, "exporter.ko", "importer.ko"))
+                .contains("registered: [Registration[module=importer, kind=chrdev, name=counter, ")
+                .contains("registered: []\n")
+                .contains("importer: counter=41\n")
+                .contains("importer: counter=40\n");
+    }
+
+    @Test
+    void dependenciesFailInTheWrongOrder() throws IOException {
+        assertThat(Output.of(Dependencies::main, "exporter.ko", "importer.ko"))
+                .contains("importer alone: ENOENT")
+                .contains("importer: Unknown symbol kofix_add (err -2)")
+                .contains("importer uses [exporter]\n")
+                .contains("exporter is used by [importer]\n")
+                .contains("unloading the exporter first: EAGAIN")
+                .contains("modules left: []\n");
+    }
+
+    @Test
+    void ownRelocationLawHolds() throws IOException {
+        assertThat(Output.of(OwnRelocationLaw::main)).isEqualTo("100 images obey the law\n");
+    }
+}

@@ -1,0 +1,268 @@
+package io.github.koloader.testkit;
+
+import static java.util.stream.Collectors.joining;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.koloader.Executor;
+import io.github.koloader.ExportedSymbol;
+import io.github.koloader.JavaExecutor;
+import io.github.koloader.Kernel;
+import io.github.koloader.KernelConfig;
+import io.github.koloader.KernelSymbols;
+import io.github.koloader.LoadException;
+import io.github.koloader.LoadedSection;
+import io.github.koloader.Module;
+import io.github.koloader.ModuleState;
+import io.github.koloader.Taint;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.arch.Architectures;
+import io.github.koloader.elf.KoReader;
+import io.github.koloader.image.Bytes;
+import io.github.koloader.image.SymbolTable;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import io.github.koloader.memory.FirstFitAllocator;
+import io.github.koloader.memory.Layout;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Does what the transcript of a real kernel did with the fixtures, and compares errno, log,
+ * addresses of all sections, sizes, taints, the line of /proc/modules and kallsyms. What needs
+ * parameters to be parsed, signatures or files made on the spot is not done again.
+ */
+class OracleTest {
+    /**
+     * What the loader says; the other lines of a transcript are what the modules' own code prints.
+     */
+    private static final Pattern LOADER =
+            Pattern.compile(
+                    ".*(taints? kernel|tainting kernel|kernel taint|Unknown symbol|suspiciously returned|loading module anyway"
+                            + "|inheriting taint|disagrees about|duplicate symbol).*");
+
+    /** Kernel taint bit of an unsafe parameter, which a step that is not done again set. */
+    private static final long USER = Taint.USER.bit();
+
+    private record Step(String command, List<String> facts) {
+        List<String> all(String kind) {
+            return facts.stream()
+                    .filter(fact -> fact.startsWith(kind + ": "))
+                    .map(fact -> fact.substring(kind.length() + 2))
+                    .toList();
+        }
+
+        Optional<String> first(String kind) {
+            return all(kind).stream().findFirst();
+        }
+    }
+
+    private int compared;
+
+    @ParameterizedTest
+    @ValueSource(strings = {"x86_64", "x86_64-6.12"})
+    void theFixturesDoWhatTheyDidOnARealKernel(String target) throws IOException {
+        List<String> lines = Files.readAllLines(Fixtures.resource("oracle/" + target + ".txt"));
+        String release = lines.get(0).split(" ")[1];
+        Kernel kernel = kernel(release);
+        for (Step step : steps(lines)) {
+            String[] words = step.command().split(" ", 3);
+            if (words[1].endsWith(".gz") || words[1].startsWith("/tmp")) {
+                break;
+            }
+            boolean needsParameters = words.length > 2;
+            if (needsParameters || words[1].equals("params") && kernel.module("params").isEmpty()) {
+                continue;
+            }
+            int logged = kernel.log().lines().size();
+            int errno =
+                    words[0].equals("insmod")
+                            ? insmod(kernel, target, words[1])
+                            : rmmod(kernel, words[1]);
+            compare(
+                    kernel,
+                    step,
+                    words,
+                    errno,
+                    kernel.log().lines().subList(logged, kernel.log().lines().size()));
+        }
+        assertThat(compared).isGreaterThan(50);
+    }
+
+    private static Kernel kernel(String release) {
+        Architecture architecture = Architectures.X86_64;
+        Executor executor =
+                JavaExecutor.builder()
+                        .bind("initfail", "init_module", call -> -19)
+                        .bind("initpositive", "init_module", call -> 42)
+                        .build();
+        AddressRange modules = architecture.moduleArea(KernelConfig.forRelease(release));
+        long start =
+                0xffffffff_c0201000L; // that machine's first free address: the kernel itself had
+        // used some
+        return Kernel.builder(architecture)
+                .config(KernelConfig.forRelease(release))
+                .symbols(kernelExports())
+                .strict()
+                .executor(executor)
+                .allocator(
+                        new FirstFitAllocator(
+                                AddressRange.between(start, modules.end().value()),
+                                architecture.imageArea(),
+                                perCpuArea(release),
+                                architecture.pageSize()))
+                .build();
+    }
+
+    /** Each kernel's own per-CPU data ends at another offset. */
+    private static AddressRange perCpuArea(String release) {
+        long start = release.startsWith("6.12") ? 0x39000 : 0x35000;
+        return AddressRange.between(start, start + 0x2000);
+    }
+
+    /** A kernel that exports everything but what the fixtures export and what nobody does. */
+    private static KernelSymbols kernelExports() {
+        return name ->
+                name.startsWith("kofix_") || name.equals("maybe")
+                        ? Optional.empty()
+                        : Optional.of(
+                                ExportedSymbol.of(
+                                        name,
+                                        new Address(
+                                                0xffffffff_81000000L
+                                                        + (name.hashCode() & 0xffff))));
+    }
+
+    private static List<Step> steps(List<String> lines) {
+        List<Step> steps = new ArrayList<>();
+        for (String line : lines.subList(1, lines.size())) {
+            if (line.startsWith("  ")) {
+                steps.get(steps.size() - 1).facts().add(line.strip());
+            } else {
+                steps.add(new Step(line, new ArrayList<>()));
+            }
+        }
+        return steps;
+    }
+
+    private static int insmod(Kernel kernel, String target, String file) throws IOException {
+        try {
+            kernel.load(KoReader.read(Fixtures.ko(target + "/" + file)), "");
+            return 0;
+        } catch (LoadException e) {
+            return e.errnoNumber();
+        }
+    }
+
+    private static int rmmod(Kernel kernel, String name) {
+        try {
+            kernel.unload(name);
+            return 0;
+        } catch (LoadException e) {
+            return 1; // rmmod's status
+        }
+    }
+
+    private void compare(Kernel kernel, Step step, String[] words, int errno, List<String> logged) {
+        compared++;
+        String what = step.command();
+        assertThat(errno)
+                .as(what)
+                .isEqualTo(Integer.parseInt(step.first("rc").orElseThrow().split(" ")[0]));
+        List<String> ours = logged.stream().flatMap(String::lines).toList();
+        List<String> theirs = step.all("log").stream().filter(LOADER.asMatchPredicate()).toList();
+        assertThat(ours).as(what).isEqualTo(theirs);
+        if (!words[0].equals("insmod") || errno != 0) {
+            return;
+        }
+        Module module = kernel.modules().get(0);
+        assertThat(procModules(module)).as(what).isEqualTo(step.first("proc").orElseThrow());
+        long kernelTaint =
+                Long.parseLong(step.first("taint").orElseThrow().replaceAll(".*kernel=", ""));
+        assertThat(Taint.mask(kernel.taints())).as(what).isEqualTo(kernelTaint & ~USER);
+        if (!step.all("section").isEmpty()) {
+            assertThat(sections(module)).as(what).isEqualTo(new TreeSet<>(step.all("section")));
+            assertThat(kallsyms(module)).as(what).isEqualTo(step.all("kallsyms"));
+        }
+    }
+
+    private static String procModules(Module module) {
+        List<Layout.Block> blocks = module.layout().blocks();
+        long size = 0;
+        for (int i = 0; i < blocks.size(); i++) {
+            size += module.blockPresent(i) ? blocks.get(i).size() : 0;
+        }
+        String users = module.users().stream().map(user -> user + ",").collect(joining());
+        if (module.init().isPresent() && module.exit().isEmpty()) {
+            users += "[permanent],";
+        }
+        assertThat(module.state()).isEqualTo(ModuleState.LIVE);
+        return "%s %d %d %s Live%s"
+                .formatted(
+                        module.name(),
+                        size,
+                        module.referenceCount(),
+                        users.isEmpty() ? "-" : users,
+                        taints(module));
+    }
+
+    private static String taints(Module module) {
+        String letters =
+                module.taints().stream()
+                        .map(taint -> String.valueOf(taint.letter()))
+                        .collect(joining());
+        return letters.isEmpty() ? "" : " (" + letters + ")";
+    }
+
+    /** As /sys/module/X/sections has them: empty ones are left out. */
+    private static Set<String> sections(Module module) {
+        Set<String> sections = new TreeSet<>();
+        for (LoadedSection section : module.sections()) {
+            if (section.size() > 0) {
+                sections.add(section.name() + " " + section.address());
+            }
+        }
+        return sections;
+    }
+
+    /** As /proc/kallsyms has them: plain exports in upper case. */
+    private static List<String> kallsyms(Module module) {
+        Layout.Kallsyms room = module.layout().kallsyms();
+        Bytes block = module.blockContents(room.coreBlock());
+        SymbolTable symbols =
+                new SymbolTable(
+                        block.slice((int) room.coreSymbols(), room.coreCount() * 24),
+                        block.slice((int) room.coreStrings(), (int) room.coreStringSize()),
+                        Architectures.X86_64.encoding());
+        List<String> lines = new ArrayList<>();
+        for (int i = 0; i < symbols.count(); i++) {
+            String name = symbols.name(i);
+            if (!name.isEmpty()) {
+                Address value = new Address(symbols.value(i));
+                char letter = (char) block.get((int) room.coreTypes() + i);
+                boolean plainExport =
+                        module.exports().stream()
+                                .anyMatch(
+                                        export ->
+                                                !export.gplOnly()
+                                                        && export.name().equals(name)
+                                                        && export.address().equals(value));
+                lines.add(
+                        "%016x:%c:%s:[%s]"
+                                .formatted(
+                                        value.value(),
+                                        plainExport ? Character.toUpperCase(letter) : letter,
+                                        name,
+                                        module.name()));
+            }
+        }
+        return lines;
+    }
+}
