@@ -6,7 +6,6 @@ module io.github.koloader.elf {
     requires transitive io.github.koloader;
     requires com.google.common;
     requires com.github.luben.zstd_jni;
-    requires org.bouncycastle.pkix;
     requires org.bouncycastle.provider;
     requires org.tukaani.xz;
     requires static transitive org.jspecify;

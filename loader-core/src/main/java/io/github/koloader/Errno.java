@@ -64,17 +64,21 @@ public enum Errno {
         this.text = text;
     }
 
-    /** The positive number. */
+    /** {@return the positive number} */
     public int number() {
         return number;
     }
 
-    /** What {@code strerror(3)} says. */
+    /** {@return what {@code strerror(3)} says} */
     public String text() {
         return text;
     }
 
-    /** The error of that positive number, or {@code null} if it is not one of these. */
+    /**
+     * {@return the error of that positive number, or {@code null} if it is not one of these}
+     *
+     * @param number the positive number
+     */
     public static @org.jspecify.annotations.Nullable Errno of(int number) {
         for (Errno errno : values()) {
             if (errno.number == number) {

@@ -9,6 +9,7 @@ public interface Executor {
     /**
      * Runs a function of a module to its end.
      *
+     * @param call the function, and what it belongs to
      * @return for init: 0, or a negative errno, as in C; what exit answers is ignored
      */
     int call(Call call);
@@ -30,12 +31,17 @@ public interface Executor {
      * @param entry its address
      */
     record Call(Kernel kernel, Module module, Phase phase, Address entry) {
-        /** The memory it sees. */
+        /** {@return the memory it sees} */
         public AddressSpace memory() {
             return kernel.memory();
         }
 
-        /** Logs a line. */
+        /**
+         * Logs a line.
+         *
+         * @param level its priority
+         * @param text what it says
+         */
         public void printk(LogLevel level, String text) {
             kernel.log().printk(level, text);
         }

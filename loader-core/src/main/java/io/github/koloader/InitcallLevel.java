@@ -48,12 +48,12 @@ public enum InitcallLevel {
         this.id = id;
     }
 
-    /** The id in section and symbol names, such as {@code 6s}. */
+    /** {@return the id in section and symbol names, such as {@code 6s}} */
     public String id() {
         return id;
     }
 
-    /** Section of its entries, such as {@code .initcall6.init}. */
+    /** {@return section of its entries, such as {@code .initcall6.init}} */
     public String sectionName() {
         return ".initcall" + id + ".init";
     }

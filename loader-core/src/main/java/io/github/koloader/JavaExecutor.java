@@ -34,7 +34,7 @@ public final class JavaExecutor implements Executor {
         this.otherwise = builder.otherwise;
     }
 
-    /** A builder without bindings. */
+    /** {@return a builder without bindings} */
     public static Builder builder() {
         return new Builder();
     }
@@ -65,6 +65,7 @@ public final class JavaExecutor implements Executor {
          * @param function name of a symbol at the entry, such as {@code hello_init} or {@code
          *     init_module}
          * @param java what to run; its answer is the function's
+         * @return this builder
          */
         public Builder bind(String module, String function, Executor java) {
             bound.computeIfAbsent(module, key -> new LinkedHashMap<>())
@@ -74,13 +75,16 @@ public final class JavaExecutor implements Executor {
 
         /**
          * Sets what runs functions that are not bound; by default nothing does, and they answer 0.
+         *
+         * @param executor what to ask instead
+         * @return this builder
          */
         public Builder otherwise(Executor executor) {
             this.otherwise = requireNonNull(executor);
             return this;
         }
 
-        /** The executor. */
+        /** {@return the executor} */
         public JavaExecutor build() {
             return new JavaExecutor(this);
         }

@@ -74,7 +74,11 @@ public final class Kernel {
                         Module::new);
     }
 
-    /** A builder of a kernel for that architecture. */
+    /**
+     * {@return a builder of a kernel for that architecture}
+     *
+     * @param architecture whose modules it takes
+     */
     public static Builder builder(Architecture architecture) {
         return new Builder(architecture);
     }
@@ -94,6 +98,7 @@ public final class Kernel {
     /**
      * Unloads a module: {@code delete_module(2)}; runs its exit function.
      *
+     * @param name the module's name
      * @throws LoadException ENOENT if there is none of that name, EAGAIN if it is in use, EBUSY if
      *     it is not live or has init but no exit
      */
@@ -105,6 +110,7 @@ public final class Kernel {
      * As {@link #unload(String)}, but also if it has no exit function or its reference count is
      * above zero: {@code O_TRUNC}. A module that others use is not unloaded all the same.
      *
+     * @param name the module's name
      * @throws LoadException as {@link #unload(String)}
      */
     public void forceUnload(String name) {
@@ -115,6 +121,7 @@ public final class Kernel {
      * Takes a reference on a module, as its open device would: it cannot be unloaded until it is
      * given back.
      *
+     * @param name the module's name
      * @return whether there is such a module and it is not on its way out
      * @kernel kernel/module/main.c, try_module_get()
      */
@@ -132,18 +139,23 @@ public final class Kernel {
     /**
      * Gives a reference back.
      *
+     * @param name the module's name
      * @throws IllegalStateException if there is no such module, or no reference was taken
      * @kernel kernel/module/main.c, module_put()
      */
     public void put(String name) {
         LoadedModule module = state.modules.get(name);
-        if (module == null || module.references - 1 <= module.users.size()) {
+        if (module == null || !module.hasReferenceToGive()) {
             throw new IllegalStateException("no reference on " + name + " was taken");
         }
         module.references--;
     }
 
-    /** The module of that name; empty if there is none, or it is not formed yet. */
+    /**
+     * {@return the module of that name; empty if there is none, or it is not formed yet}
+     *
+     * @param name the module's name
+     */
     public Optional<Module> module(String name) {
         LoadedModule module = state.modules.get(name);
         return module == null || module.state == ModuleState.UNFORMED
@@ -151,7 +163,7 @@ public final class Kernel {
                 : Optional.of(module.facade);
     }
 
-    /** All modules, newest first. */
+    /** {@return all modules, newest first} */
     public List<Module> modules() {
         List<Module> modules = new ArrayList<>(state.modules.size());
         for (LoadedModule module : state.modules.values()) {
@@ -166,6 +178,7 @@ public final class Kernel {
     /**
      * The address of an exported symbol, the kernel's or a module's.
      *
+     * @param symbol name of the symbol
      * @return empty if nobody exports it
      */
     public Optional<Address> exported(String symbol) {
@@ -174,39 +187,39 @@ public final class Kernel {
     }
 
     /**
-     * The addresses that a permissive kernel has made up for symbols that nobody exports, oldest
-     * first; a view.
+     * {@return the addresses that a permissive kernel has made up for symbols that nobody exports,
+     * oldest first; a view}
      */
     public Map<String, Address> stubs() {
         return state.stubs.all();
     }
 
-    /** Its memory. */
+    /** {@return its memory} */
     public AddressSpace memory() {
         return state.memory;
     }
 
-    /** Its log. */
+    /** {@return its log} */
     public KernelLog log() {
         return state.log;
     }
 
-    /** Things that functions of modules have registered. */
+    /** {@return things that functions of modules have registered} */
     public Registry registry() {
         return registry;
     }
 
-    /** Its options. */
+    /** {@return its options} */
     public KernelConfig config() {
         return state.config;
     }
 
-    /** Its architecture. */
+    /** {@return its architecture} */
     public Architecture architecture() {
         return state.architecture;
     }
 
-    /** Why it is tainted; what a load that failed has added stays. */
+    /** {@return why it is tainted; what a load that failed has added stays} */
     public Set<Taint> taints() {
         return Collections.unmodifiableSet(state.taints.clone());
     }
@@ -231,13 +244,21 @@ public final class Kernel {
         /**
          * Sets release and options; by default Linux 6.1 as Debian configures it, taking every
          * vermagic.
+         *
+         * @param newConfig the options
+         * @return this builder
          */
         public Builder config(KernelConfig newConfig) {
             this.config = requireNonNull(newConfig);
             return this;
         }
 
-        /** Sets what the kernel exports; by default nothing. */
+        /**
+         * Sets what the kernel exports; by default nothing.
+         *
+         * @param newSymbols the kernel's own exports
+         * @return this builder
+         */
         public Builder symbols(KernelSymbols newSymbols) {
             this.symbols = requireNonNull(newSymbols);
             return this;
@@ -246,6 +267,8 @@ public final class Kernel {
         /**
          * A symbol that nobody exports is an unknown symbol, as on Linux, instead of getting a stub
          * address.
+         *
+         * @return this builder
          */
         public Builder strict() {
             this.strict = true;
@@ -255,25 +278,43 @@ public final class Kernel {
         /**
          * Sets what finds addresses; by default the lowest free ones of the architecture's module
          * area.
+         *
+         * @param newAllocator an allocator for this kernel alone
+         * @return this builder
          */
         public Builder allocator(ModuleAllocator newAllocator) {
             this.allocator = requireNonNull(newAllocator);
             return this;
         }
 
-        /** Sets what runs code; by default a {@link RecordingExecutor}. */
+        /**
+         * Sets what runs code; by default a {@link RecordingExecutor}.
+         *
+         * @param newExecutor what to call for init and exit
+         * @return this builder
+         */
         public Builder executor(Executor newExecutor) {
             this.executor = requireNonNull(newExecutor);
             return this;
         }
 
-        /** Sets the clock of the log; by default the system's. */
+        /**
+         * Sets the clock of the log; by default the system's.
+         *
+         * @param newClock gives the time stamps, which count from when the kernel is built
+         * @return this builder
+         */
         public Builder clock(Clock newClock) {
             this.clock = requireNonNull(newClock);
             return this;
         }
 
-        /** Sets who is told how far loads have come. */
+        /**
+         * Sets who is told how far loads have come.
+         *
+         * @param newObserver called at each point of a load
+         * @return this builder
+         */
         public Builder observer(LoadObserver newObserver) {
             this.observer = requireNonNull(newObserver);
             return this;
@@ -282,6 +323,9 @@ public final class Kernel {
         /**
          * Sets how many bytes all modules may take together, beyond which loads fail with ENOMEM; 1
          * GiB by default.
+         *
+         * @param bytes at least 0
+         * @return this builder
          */
         public Builder memoryLimit(long bytes) {
             checkArgument(bytes >= 0, "memory limit %s", bytes);
@@ -289,7 +333,7 @@ public final class Kernel {
             return this;
         }
 
-        /** The kernel. */
+        /** {@return the kernel} */
         public Kernel build() {
             return new Kernel(this);
         }

@@ -29,25 +29,26 @@ public final class KernelConfig {
         this.values = builder.copy();
     }
 
-    /** Linux 3.10. */
+    /** {@return the preset of Linux 3.10} */
     public static KernelConfig linux3_10() {
         return new Builder("3.10.0").preempt("").forceUnload(false).livepatch(false).build();
     }
 
-    /** Linux 6.1. */
+    /** {@return the preset of Linux 6.1} */
     public static KernelConfig linux6_1() {
         return new Builder("6.1.0").build();
     }
 
-    /** Linux 6.12. */
+    /** {@return the preset of Linux 6.12} */
     public static KernelConfig linux6_12() {
         return new Builder("6.12.0").missingVersion(MissingVersion.WARN_ONCE).build();
     }
 
     /**
-     * The kernel of that release, with the options of the preset that is nearest from below (the
-     * lowest one for older releases).
+     * {@return the kernel of that release, with the options of the preset that is nearest from
+     * below (the lowest one for older releases)}
      *
+     * @param release as {@code uname -r} prints it
      * @throws IllegalArgumentException if it does not begin with two numbers
      */
     public static KernelConfig forRelease(String release) {
@@ -60,7 +61,7 @@ public final class KernelConfig {
     }
 
     /**
-     * The kernel that a vermagic names: its release, and the options that it lists.
+     * {@return the kernel that a vermagic names: its release, and the options that it lists}
      *
      * @param vermagic as in a module's modinfo, e.g. {@code 6.1.0-50-amd64 SMP preempt mod_unload
      *     modversions }
@@ -80,118 +81,132 @@ public final class KernelConfig {
                 .build();
     }
 
-    /** A builder with these values. */
+    /** {@return a builder with these values} */
     public Builder toBuilder() {
         return values.copy();
     }
 
-    /** The release, as {@code uname -r} prints it. */
+    /** {@return the release, as {@code uname -r} prints it} */
     public String release() {
         return values.release;
     }
 
-    /** The version that the release begins with. */
+    /** {@return the version that the release begins with} */
     public KernelVersion version() {
         return values.version;
     }
 
-    /** Whether this version or a later one is modelled. */
+    /**
+     * {@return whether this version or a later one is modelled}
+     *
+     * @param major first number
+     * @param minor second number
+     */
     public boolean atLeast(int major, int minor) {
         return values.version.atLeast(major, minor);
     }
 
     /**
-     * Whether vermagic is compared at all: off for a kernel that takes modules of every release.
+     * {@return whether vermagic is compared at all: off for a kernel that takes modules of every
+     * release}
      */
     public boolean checkVermagic() {
         return values.checkVermagic;
     }
 
-    /** CONFIG_SMP: without it per-CPU data is ordinary data. */
+    /** {@return whether CONFIG_SMP is set: without it per-CPU data is ordinary data} */
     public boolean smp() {
         return values.smp;
     }
 
-    /** CONFIG_MODULE_UNLOAD: without it exit code is dropped with init. */
+    /** {@return whether CONFIG_MODULE_UNLOAD is set: without it exit code is dropped with init} */
     public boolean modUnload() {
         return values.modUnload;
     }
 
-    /** CONFIG_MODVERSIONS: whether CRCs are compared. */
+    /** {@return whether CONFIG_MODVERSIONS is set: whether CRCs are compared} */
     public boolean modversions() {
         return values.modversions;
     }
 
     /**
-     * CONFIG_MODULE_FORCE_LOAD: whether a module without vermagic or CRCs is taken, with a taint.
+     * {@return whether CONFIG_MODULE_FORCE_LOAD is set: whether a module without vermagic or CRCs
+     * is taken, with a taint}
      */
     public boolean forceLoad() {
         return values.forceLoad;
     }
 
-    /** CONFIG_MODULE_FORCE_UNLOAD. */
+    /** {@return whether CONFIG_MODULE_FORCE_UNLOAD is set} */
     public boolean forceUnload() {
         return values.forceUnload;
     }
 
-    /** CONFIG_MODULE_SIG: whether a module without a valid signature is tainted. */
+    /**
+     * {@return whether CONFIG_MODULE_SIG is set: whether a module without a valid signature is
+     * tainted}
+     */
     public boolean moduleSig() {
         return values.moduleSig;
     }
 
-    /** CONFIG_KALLSYMS: whether modules keep their symbols. */
+    /** {@return whether CONFIG_KALLSYMS is set: whether modules keep their symbols} */
     public boolean kallsyms() {
         return values.kallsyms;
     }
 
-    /** CONFIG_KALLSYMS_ALL: whether they keep those of data too. */
+    /** {@return whether CONFIG_KALLSYMS_ALL is set: whether they keep those of data too} */
     public boolean kallsymsAll() {
         return values.kallsymsAll;
     }
 
-    /** CONFIG_STRICT_MODULE_RWX: whether rights are separated, and parts are whole pages. */
+    /**
+     * {@return whether CONFIG_STRICT_MODULE_RWX is set: whether rights are separated, and parts are
+     * whole pages}
+     */
     public boolean strictModuleRwx() {
         return values.strictModuleRwx;
     }
 
-    /** CONFIG_LIVEPATCH: whether livepatch modules are taken. */
+    /** {@return whether CONFIG_LIVEPATCH is set: whether livepatch modules are taken} */
     public boolean livepatch() {
         return values.livepatch;
     }
 
-    /** CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS. */
+    /** {@return whether CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS is set} */
     public boolean allowMissingNamespaceImports() {
         return values.allowMissingNamespaceImports;
     }
 
-    /** What happens to a symbol without an entry in {@code __versions}. */
+    /** {@return what happens to a symbol without an entry in {@code __versions}} */
     public MissingVersion missingVersion() {
         return values.missingVersion;
     }
 
-    /** Whether the CPU's Spectre v2 mitigation asks for modules built with retpolines. */
+    /** {@return whether the CPU's Spectre v2 mitigation asks for modules built with retpolines} */
     public boolean retpolineNeeded() {
         return values.retpolineNeeded;
     }
 
-    /** Names that {@code module_blacklist=} refuses. */
+    /** {@return names that {@code module_blacklist=} refuses} */
     public List<String> moduleBlacklist() {
         return values.moduleBlacklist;
     }
 
-    /** Bytes of {@code struct module}; unknown if empty, and then not checked. */
+    /** {@return bytes of {@code struct module}; unknown if empty, and then not checked} */
     public OptionalLong structModuleSize() {
         return values.structModuleSize;
     }
 
-    /** Number of processors with a per-CPU area, at least 1. */
+    /** {@return number of processors with a per-CPU area, at least 1} */
     public int cpus() {
         return values.cpus;
     }
 
     /**
-     * The vermagic of this kernel on that architecture.
+     * {@return the vermagic of this kernel on that architecture}
      *
+     * @param architecture whose suffix it ends with
      * @kernel include/linux/vermagic.h, VERMAGIC_STRING
      */
     public String vermagic(Architecture architecture) {
@@ -304,6 +319,8 @@ public final class KernelConfig {
         /**
          * Sets release and version.
          *
+         * @param newRelease as {@code uname -r} prints it
+         * @return this builder
          * @throws IllegalArgumentException if it does not begin with two numbers
          */
         public Builder release(String newRelease) {
@@ -312,19 +329,34 @@ public final class KernelConfig {
             return this;
         }
 
-        /** Sets the whole vermagic; empty: put together from the options. */
+        /**
+         * Sets the whole vermagic; empty: put together from the options.
+         *
+         * @param newVermagic as in modinfo, or empty
+         * @return this builder
+         */
         public Builder vermagic(String newVermagic) {
             this.vermagic = requireNonNull(newVermagic);
             return this;
         }
 
-        /** Sets {@link KernelConfig#checkVermagic()}. */
+        /**
+         * Sets {@link KernelConfig#checkVermagic()}.
+         *
+         * @param check whether to compare
+         * @return this builder
+         */
         public Builder checkVermagic(boolean check) {
             this.checkVermagic = check;
             return this;
         }
 
-        /** Sets {@link KernelConfig#smp()}. */
+        /**
+         * Sets {@link KernelConfig#smp()}.
+         *
+         * @param newSmp whether it is set
+         * @return this builder
+         */
         public Builder smp(boolean newSmp) {
             this.smp = newSmp;
             return this;
@@ -333,104 +365,182 @@ public final class KernelConfig {
         /**
          * Sets the word that vermagic has for preemption: {@code preempt}, {@code preempt_rt} or
          * empty.
+         *
+         * @param word the word alone, without blanks
+         * @return this builder
          */
         public Builder preempt(String word) {
             this.preempt = requireNonNull(word);
             return this;
         }
 
-        /** Sets {@link KernelConfig#modUnload()}. */
+        /**
+         * Sets {@link KernelConfig#modUnload()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder modUnload(boolean on) {
             this.modUnload = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#modversions()}. */
+        /**
+         * Sets {@link KernelConfig#modversions()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder modversions(boolean on) {
             this.modversions = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#forceLoad()}. */
+        /**
+         * Sets {@link KernelConfig#forceLoad()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder forceLoad(boolean on) {
             this.forceLoad = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#forceUnload()}. */
+        /**
+         * Sets {@link KernelConfig#forceUnload()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder forceUnload(boolean on) {
             this.forceUnload = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#moduleSig()}. */
+        /**
+         * Sets {@link KernelConfig#moduleSig()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder moduleSig(boolean on) {
             this.moduleSig = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#kallsyms()}. */
+        /**
+         * Sets {@link KernelConfig#kallsyms()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder kallsyms(boolean on) {
             this.kallsyms = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#kallsymsAll()}. */
+        /**
+         * Sets {@link KernelConfig#kallsymsAll()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder kallsymsAll(boolean on) {
             this.kallsymsAll = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#strictModuleRwx()}. */
+        /**
+         * Sets {@link KernelConfig#strictModuleRwx()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder strictModuleRwx(boolean on) {
             this.strictModuleRwx = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#livepatch()}. */
+        /**
+         * Sets {@link KernelConfig#livepatch()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder livepatch(boolean on) {
             this.livepatch = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#allowMissingNamespaceImports()}. */
+        /**
+         * Sets {@link KernelConfig#allowMissingNamespaceImports()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
         public Builder allowMissingNamespaceImports(boolean on) {
             this.allowMissingNamespaceImports = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#missingVersion()}. */
+        /**
+         * Sets {@link KernelConfig#missingVersion()}.
+         *
+         * @param policy what to do
+         * @return this builder
+         */
         public Builder missingVersion(MissingVersion policy) {
             this.missingVersion = requireNonNull(policy);
             return this;
         }
 
-        /** Sets {@link KernelConfig#retpolineNeeded()}. */
+        /**
+         * Sets {@link KernelConfig#retpolineNeeded()}.
+         *
+         * @param on whether it asks for them
+         * @return this builder
+         */
         public Builder retpolineNeeded(boolean on) {
             this.retpolineNeeded = on;
             return this;
         }
 
-        /** Sets {@link KernelConfig#moduleBlacklist()}. */
+        /**
+         * Sets {@link KernelConfig#moduleBlacklist()}.
+         *
+         * @param names names of modules, copied
+         * @return this builder
+         */
         public Builder moduleBlacklist(List<String> names) {
             this.moduleBlacklist = List.copyOf(names);
             return this;
         }
 
-        /** Sets {@link KernelConfig#structModuleSize()}. */
+        /**
+         * Sets {@link KernelConfig#structModuleSize()}.
+         *
+         * @param size bytes, or empty if unknown
+         * @return this builder
+         */
         public Builder structModuleSize(OptionalLong size) {
             this.structModuleSize = requireNonNull(size);
             return this;
         }
 
-        /** Sets {@link KernelConfig#cpus()}. */
+        /**
+         * Sets {@link KernelConfig#cpus()}.
+         *
+         * @param number 1 … 8192
+         * @return this builder
+         */
         public Builder cpus(int number) {
             checkArgument(number >= 1 && number <= 8192, "%s processors", number);
             this.cpus = number;
             return this;
         }
 
-        /** The configuration. */
+        /** {@return the configuration} */
         public KernelConfig build() {
             return new KernelConfig(this);
         }

@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * The kernel's log. Belongs to its kernel's thread.
@@ -29,23 +30,40 @@ public final class KernelLog {
     private final Instant start;
     private final List<Entry> entries = new ArrayList<>();
 
-    /** An empty log; {@code clock} says how much time has passed since now. */
+    /**
+     * An empty log; {@code clock} says how much time has passed since now.
+     *
+     * @param clock read now, and for each line
+     */
     public KernelLog(Clock clock) {
         this.clock = clock;
         this.start = clock.instant();
     }
 
-    /** Adds a line. */
+    /**
+     * Adds a line.
+     *
+     * @param line what was logged
+     */
     public void add(LogLine line) {
         entries.add(new Entry(line, Duration.between(start, clock.instant())));
     }
 
-    /** Adds lines. */
+    /**
+     * Adds lines.
+     *
+     * @param lines what was logged, oldest first
+     */
     public void addAll(List<LogLine> lines) {
         lines.forEach(this::add);
     }
 
-    /** Adds a line as {@code printk()} does: a newline at its end is dropped. */
+    /**
+     * Adds a line as {@code printk()} does: a newline at its end is dropped.
+     *
+     * @param level its priority
+     * @param text what it says, any Java text
+     */
     public void printk(LogLevel level, String text) {
         String bytes = new String(text.getBytes(UTF_8), ISO_8859_1);
         add(
@@ -54,30 +72,36 @@ public final class KernelLog {
                         bytes.endsWith("\n") ? bytes.substring(0, bytes.length() - 1) : bytes));
     }
 
-    /** All entries, oldest first; a view. */
+    /** {@return all entries, oldest first; a view} */
     public List<Entry> entries() {
         return Collections.unmodifiableList(entries);
     }
 
-    /** The texts of all lines, oldest first. */
+    /** {@return the texts of all lines, oldest first} */
     public List<String> lines() {
         return entries.stream().map(entry -> entry.line().text()).toList();
     }
 
     /**
-     * The log as {@code dmesg} prints it: {@code [ 0.000123] text}, one line each, with seconds
-     * since start.
+     * {@return the log as {@code dmesg} prints it: {@code [ 0.000123] text}, one line each, with
+     * seconds since start}
      */
     public String dmesg() {
         return dmesg(0);
     }
 
-    /** As {@link #dmesg()}, from the entry of index {@code from} on. */
+    /**
+     * {@return the log as {@link #dmesg()} gives it, from the entry of index {@code from} on}
+     *
+     * @param from index in {@link #entries()}, at most their number
+     */
     public String dmesg(int from) {
         StringBuilder text = new StringBuilder();
         for (Entry entry : entries.subList(from, entries.size())) {
             long micros = entry.time().toNanos() / 1000;
-            String stamp = "[%5d.%06d] ".formatted(micros / 1_000_000, micros % 1_000_000);
+            String stamp =
+                    String.format(
+                            Locale.ROOT, "[%5d.%06d] ", micros / 1_000_000, micros % 1_000_000);
             for (String line : entry.line().text().split("\n", -1)) {
                 text.append(stamp).append(line).append('\n');
             }

@@ -11,15 +11,23 @@ import java.util.Optional;
  */
 @FunctionalInterface
 public interface KernelSymbols {
-    /** The export of that name; empty if there is none. */
+    /**
+     * {@return the export of that name; empty if there is none}
+     *
+     * @param name name of the symbol
+     */
     Optional<ExportedSymbol> find(String name);
 
-    /** A kernel that exports nothing. */
+    /** {@return a kernel that exports nothing} */
     static KernelSymbols none() {
         return name -> Optional.empty();
     }
 
-    /** These symbols, for everybody, without CRCs. */
+    /**
+     * {@return these symbols, for everybody, without CRCs}
+     *
+     * @param addresses the address of each name, copied
+     */
     static KernelSymbols of(Map<String, Address> addresses) {
         Map<String, Address> copy = new LinkedHashMap<>(addresses);
         return name ->

@@ -15,6 +15,8 @@ public record KernelVersion(int major, int minor) implements Comparable<KernelVe
     /**
      * Reads the beginning of a release such as {@code 6.1.0-50-amd64}.
      *
+     * @param release as {@code uname -r} prints it; what follows the numbers does not matter
+     * @return its first two numbers
      * @throws IllegalArgumentException if it does not begin with two numbers
      */
     public static KernelVersion parse(String release) {
@@ -26,7 +28,12 @@ public record KernelVersion(int major, int minor) implements Comparable<KernelVe
                 Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
     }
 
-    /** Whether this is that version or a later one. */
+    /**
+     * {@return whether this is that version or a later one}
+     *
+     * @param otherMajor first number
+     * @param otherMinor second number
+     */
     public boolean atLeast(int otherMajor, int otherMinor) {
         return major != otherMajor ? major > otherMajor : minor >= otherMinor;
     }

@@ -28,12 +28,22 @@ public final class LoadException extends RuntimeException {
                 null);
     }
 
-    /** A failure with one log line. */
+    /**
+     * A failure with one log line.
+     *
+     * @param errno what the system call answers
+     * @param line what the kernel logs about it
+     */
     public LoadException(Errno errno, LogLine line) {
         this(errno, List.of(line));
     }
 
-    /** A failure of which the kernel logs nothing; {@code explanation} is for people only. */
+    /**
+     * {@return a failure of which the kernel logs nothing; {@code explanation} is for people only}
+     *
+     * @param errno what the system call answers
+     * @param explanation ends the exception's message
+     */
     public static LoadException silent(Errno errno, String explanation) {
         return new LoadException(
                 errno.number(),
@@ -42,7 +52,12 @@ public final class LoadException extends RuntimeException {
                 null);
     }
 
-    /** A failure with a number that init chose itself. */
+    /**
+     * {@return a failure with a number that init chose itself}
+     *
+     * @param errnoNumber the positive number, with or without a name in {@link Errno}
+     * @param explanation ends the exception's message
+     */
     public static LoadException ofInit(int errnoNumber, String explanation) {
         Errno errno = Errno.of(errnoNumber);
         String name =
@@ -60,7 +75,11 @@ public final class LoadException extends RuntimeException {
         this.lines = List.copyOf(lines);
     }
 
-    /** The same failure with what caused it. */
+    /**
+     * {@return the same failure with what caused it}
+     *
+     * @param cause what was thrown
+     */
     public LoadException causedBy(Throwable cause) {
         return new LoadException(
                 errnoNumber, lines, getMessage() == null ? "" : getMessage(), cause);
@@ -75,7 +94,7 @@ public final class LoadException extends RuntimeException {
     }
 
     /**
-     * The error.
+     * {@return the error}
      *
      * @throws IllegalStateException if init failed with a number that {@link Errno} does not name;
      *     see {@link #errnoNumber()}
@@ -88,20 +107,20 @@ public final class LoadException extends RuntimeException {
         return errno;
     }
 
-    /** The positive error number. */
+    /** {@return the positive error number} */
     public int errnoNumber() {
         return errnoNumber;
     }
 
     /**
-     * What the kernel logged about the failure, possibly nothing; without warnings that came
-     * before.
+     * {@return what the kernel logged about the failure, possibly nothing; without warnings that
+     * came before}
      */
     public List<LogLine> lines() {
         return lines == null ? List.of() : lines;
     }
 
-    /** The texts of {@link #lines()}, separated by newlines. */
+    /** {@return the texts of {@link #lines()}, separated by newlines} */
     public String dmesg() {
         return join(lines());
     }

@@ -36,67 +36,71 @@ public final class Module {
         return record;
     }
 
-    /** Its name: the one in its {@code struct module}. */
+    /** {@return its name: the one in its {@code struct module}} */
     public String name() {
         return record.name;
     }
 
-    /** How far it has come. */
+    /** {@return how far it has come} */
     public ModuleState state() {
         return record.state;
     }
 
-    /** Its modinfo. */
+    /** {@return its modinfo} */
     public Modinfo modinfo() {
         return record.modinfo;
     }
 
-    /** The parameters it was given. */
+    /** {@return the parameters it was given} */
     public String parameters() {
         return record.parameters;
     }
 
-    /** Its taints. */
+    /** {@return its taints} */
     public Set<Taint> taints() {
         EnumSet<Taint> copy = EnumSet.noneOf(Taint.class);
         copy.addAll(record.taints);
         return Collections.unmodifiableSet(copy);
     }
 
-    /** The init function, if it has one. Its memory is gone once the module is live. */
+    /**
+     * {@return the init function; empty if it has none} Its memory is gone once the module is live.
+     */
     public Optional<Address> init() {
         return record.init == 0 ? Optional.empty() : Optional.of(new Address(record.init));
     }
 
-    /** The exit function, if it has one. */
+    /** {@return the exit function; empty if it has none} */
     public Optional<Address> exit() {
         return record.exit == 0 ? Optional.empty() : Optional.of(new Address(record.exit));
     }
 
-    /** What init returned; empty if it has not run. */
+    /** {@return what init returned; empty if it has not run} */
     public OptionalInt initResult() {
         Integer result = record.initResult;
         return result == null ? OptionalInt.empty() : OptionalInt.of(result);
     }
 
-    /** The reference count, as {@code lsmod} shows it: users and other references. */
+    /** {@return the reference count, as {@code lsmod} shows it: users and other references} */
     public int referenceCount() {
         return record.references - 1;
     }
 
-    /** Names of the modules that use its symbols, newest first. */
+    /** {@return names of the modules that use its symbols, newest first} */
     public List<String> users() {
         List<String> names = new ArrayList<>(record.users.stream().map(user -> user.name).toList());
         Collections.reverse(names);
         return List.copyOf(names);
     }
 
-    /** Names of the modules whose symbols it uses, in order of first use. */
+    /** {@return names of the modules whose symbols it uses, in order of first use} */
     public List<String> uses() {
         return record.uses.stream().map(used -> used.name).toList();
     }
 
-    /** Its exports, plain ones first, in the order of its tables; none before it is formed. */
+    /**
+     * {@return its exports, plain ones first, in the order of its tables; none before it is formed}
+     */
     public List<ExportedSymbol> exports() {
         return record.exports.stream()
                 .map(
@@ -117,6 +121,7 @@ public final class Module {
      * returned every symbol, the resolved undefined ones included; then those of code and data that
      * stay.
      *
+     * @param symbol name of the symbol, one character a byte
      * @return empty if it has no such symbol, or one that is undefined and was not resolved
      */
     public Optional<Address> addressOf(String symbol) {
@@ -142,26 +147,31 @@ public final class Module {
         return record.symbolValues.clone();
     }
 
-    /** Its layout: blocks, parts and offsets. */
+    /** {@return its layout: blocks, parts and offsets} */
     public Layout layout() {
         return record.layout();
     }
 
-    /** Addresses of the blocks of {@link #layout()}; NULL for one of size 0. */
+    /** {@return addresses of the blocks of {@link #layout()}; NULL for one of size 0} */
     public List<Address> blockAddresses() {
         return Arrays.stream(record.placement.blocks())
                 .map(block -> new Address(block.base))
                 .toList();
     }
 
-    /** Whether the memory of the block of that index is still there. */
+    /**
+     * {@return whether the memory of the block of that index is still there}
+     *
+     * @param block index in {@link Layout#blocks()}
+     */
     public boolean blockPresent(int block) {
         return record.placement.blocks()[block].present;
     }
 
     /**
-     * The bytes of a block of {@link #layout()} as they are now.
+     * {@return the bytes of a block of {@link #layout()} as they are now}
      *
+     * @param block index in {@link Layout#blocks()}
      * @throws NoSuchElementException if its memory is gone
      */
     public Bytes blockContents(int block) {
@@ -173,7 +183,7 @@ public final class Module {
         return Bytes.copyOf(placed.array);
     }
 
-    /** Its sections that take memory, in file order, symbol tables included. */
+    /** {@return its sections that take memory, in file order, symbol tables included} */
     public List<LoadedSection> sections() {
         List<LoadedSection> sections = new ArrayList<>();
         Placement placement = record.placement;
@@ -185,7 +195,11 @@ public final class Module {
         return List.copyOf(sections);
     }
 
-    /** The section of that name that takes memory; empty if there is none. */
+    /**
+     * {@return the section of that name that takes memory; empty if there is none}
+     *
+     * @param name the whole name, such as {@code .text}
+     */
     public Optional<LoadedSection> section(String name) {
         return sections().stream().filter(section -> section.name().equals(name)).findFirst();
     }
@@ -206,8 +220,9 @@ public final class Module {
     }
 
     /**
-     * The bytes of a section as they are now.
+     * {@return the bytes of a section as they are now}
      *
+     * @param section one of {@link #sections()}
      * @throws NoSuchElementException if it takes no memory, or its memory is gone
      */
     public Bytes contents(LoadedSection section) {
@@ -225,29 +240,31 @@ public final class Module {
                         start + (int) placement.size(index)));
     }
 
-    /** Offset of its per-CPU data in each CPU's area; empty if it has none. */
+    /** {@return offset of its per-CPU data in each CPU's area; empty if it has none} */
     public Optional<Address> perCpuBase() {
         return record.perCpuRegions.isEmpty()
                 ? Optional.empty()
                 : Optional.of(new Address(record.perCpuBase));
     }
 
-    /** Memory of its per-CPU data, by CPU. */
+    /** {@return memory of its per-CPU data, by CPU} */
     public List<Region> perCpuRegions() {
         return record.perCpuRegions;
     }
 
-    /** Address of the kernel's temporary copy of its file, which is gone after the load. */
+    /**
+     * {@return address of the kernel's temporary copy of its file, which is gone after the load}
+     */
     public Address imageAddress() {
         return new Address(record.placement.imageAddress());
     }
 
-    /** Number of relocations that were applied. */
+    /** {@return number of relocations that were applied} */
     public int relocationCount() {
         return record.relocationCount;
     }
 
-    /** Number of undefined symbols that were resolved. */
+    /** {@return number of undefined symbols that were resolved} */
     public int importCount() {
         return record.importCount;
     }

@@ -17,7 +17,7 @@ public enum ModuleState {
         this.text = text;
     }
 
-    /** What sysfs shows as {@code initstate}. */
+    /** {@return what sysfs shows as {@code initstate}} */
     public String text() {
         return text;
     }

@@ -17,7 +17,7 @@ public final class RecordingExecutor implements Executor {
         return 0;
     }
 
-    /** What it was asked to run, oldest first; a view. */
+    /** {@return what it was asked to run, oldest first; a view} */
     public List<Call> calls() {
         return Collections.unmodifiableList(calls);
     }

@@ -30,6 +30,10 @@ public final class Registry {
     /**
      * Registers something.
      *
+     * @param module the module that does it
+     * @param kind what it is, such as {@code chrdev}
+     * @param name its name among its kind
+     * @param value what it stands for
      * @return 0, or −EBUSY if the name is taken
      */
     public int register(Module module, String kind, String name, Object value) {
@@ -42,23 +46,34 @@ public final class Registry {
     /**
      * Takes a registration back.
      *
+     * @param kind what it is, such as {@code chrdev}
+     * @param name its name among its kind
      * @return whether there was one
      */
     public boolean unregister(String kind, String name) {
         return registrations.remove(new Key(kind, name)) != null;
     }
 
-    /** The registration of that kind and name, if any. */
+    /**
+     * {@return the registration of that kind and name; empty if there is none}
+     *
+     * @param kind what it is, such as {@code chrdev}
+     * @param name its name among its kind
+     */
     public Optional<Registration> find(String kind, String name) {
         return Optional.ofNullable(registrations.get(new Key(kind, name)));
     }
 
-    /** All registrations, oldest first. */
+    /** {@return all registrations, oldest first} */
     public List<Registration> all() {
         return List.copyOf(registrations.values());
     }
 
-    /** The registrations of a module, oldest first. */
+    /**
+     * {@return the registrations of a module, oldest first}
+     *
+     * @param module name of the module
+     */
     public List<Registration> of(String module) {
         return registrations.values().stream()
                 .filter(entry -> entry.module().equals(module))

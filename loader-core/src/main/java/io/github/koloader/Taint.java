@@ -55,22 +55,26 @@ public enum Taint {
         this.ofModule = ofModule;
     }
 
-    /** The letter shown in {@code /proc/modules} and in an oops. */
+    /** {@return the letter shown in {@code /proc/modules} and in an oops} */
     public char letter() {
         return letter;
     }
 
-    /** Whether modules carry it as well. */
+    /** {@return whether modules carry it as well} */
     public boolean ofModule() {
         return ofModule;
     }
 
-    /** Its bit. */
+    /** {@return its bit} */
     public long bit() {
         return 1L << ordinal();
     }
 
-    /** The bits of a set: what {@code /proc/sys/kernel/tainted} shows. */
+    /**
+     * {@return the bits of a set: what {@code /proc/sys/kernel/tainted} shows}
+     *
+     * @param taints the taints, possibly none
+     */
     public static long mask(Set<Taint> taints) {
         long mask = 0;
         for (Taint taint : taints) {

@@ -64,8 +64,23 @@ public final class WalkPasses {
             sum += symbols.name(i).hashCode() + symbols.value(i);
         }
         for (RelocationTable table : image.relocations()) {
-            for (int i = 0; i < table.count(); i++) {
-                sum += table.offset(i) + table.type(i) + table.symbolIndex(i) + table.addend(i);
+            sum += walk(table);
+        }
+        return sum;
+    }
+
+    private static long walk(RelocationTable table) {
+        int chunk = Math.min(512, table.count());
+        long[] offsets = new long[chunk];
+        int[] types = new int[chunk];
+        int[] symbols = new int[chunk];
+        long[] addends = new long[chunk];
+        long sum = 0;
+        for (int from = 0; from < table.count(); from += chunk) {
+            int number = Math.min(chunk, table.count() - from);
+            table.read(from, number, offsets, types, symbols, addends);
+            for (int i = 0; i < number; i++) {
+                sum += offsets[i] + types[i] + symbols[i] + addends[i];
             }
         }
         return sum;

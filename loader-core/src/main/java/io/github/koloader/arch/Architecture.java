@@ -15,100 +15,155 @@ import java.util.List;
  * ours are found through {@link java.util.ServiceLoader} by {@link Architectures#forMachine}.
  */
 public interface Architecture {
-    /** Its name, such as {@code x86_64}. */
+    /** {@return its name, such as {@code x86_64}} */
     String name();
 
-    /** The {@code e_machine} of its modules. */
+    /** {@return the {@code e_machine} of its modules} */
     int elfMachine();
 
     /**
-     * Whether the header's machine and flags are accepted.
+     * {@return whether the header's machine and flags are accepted}
      *
+     * @param machine {@code e_machine}, 0 … 65535
+     * @param flags {@code e_flags}
      * @kernel arch/&lt;arch&gt;/include/asm/elf.h, elf_check_arch()
      */
     default boolean accepts(int machine, int flags) {
         return machine == elfMachine();
     }
 
-    /** Word size and byte order. */
+    /** {@return word size and byte order} */
     Encoding encoding();
 
-    /** Bytes of a page: a power of two. */
+    /** {@return bytes of a page: a power of two} */
     default int pageSize() {
         return 4096;
     }
 
-    /** Where modules are placed. */
+    /**
+     * {@return where modules are placed}
+     *
+     * @param config the kernel
+     */
     AddressRange moduleArea(KernelConfig config);
 
-    /** Where the kernel's temporary copies of files are placed. */
+    /** {@return where the kernel's temporary copies of files are placed} */
     AddressRange imageArea();
 
-    /** Where the kernel's own text lies: stub addresses for its symbols are taken from here. */
+    /**
+     * {@return where the kernel's own text lies: stub addresses for its symbols are taken from
+     * here}
+     */
     AddressRange kernelText();
 
-    /** Offsets in each CPU's area that modules' per-CPU data is placed at. */
+    /** {@return offsets in each CPU's area that modules' per-CPU data is placed at} */
     AddressRange perCpuArea();
 
-    /** Address of the area of processor {@code cpu} minus the offsets of {@link #perCpuArea()}. */
+    /**
+     * {@return address of the area of processor {@code cpu} minus the offsets of {@link
+     * #perCpuArea()}, modulo 2^64}
+     *
+     * @param cpu number of the processor, from 0
+     */
     long perCpuOffset(int cpu);
 
-    /** The relocation types it accepts. */
+    /** {@return the relocation types it accepts} */
     RelocationTypes relocationTypes();
 
-    /** Whether relocation sections with addends (RELA), or without (REL), are accepted. */
+    /**
+     * {@return whether relocation sections with addends (RELA), or without (REL), are accepted}
+     *
+     * @param withAddends {@code true} to ask about RELA, {@code false} about REL
+     */
     boolean acceptsRelocations(boolean withAddends);
 
-    /** The last part of vermagic, with its trailing space where it has one. */
+    /**
+     * {@return the last part of vermagic, with its trailing space where it has one}
+     *
+     * @param config the kernel
+     */
     default String vermagicSuffix(KernelConfig config) {
         return "";
     }
 
-    /** Whether a section belongs to init, going by its name. */
+    /**
+     * {@return whether a section belongs to init, going by its name}
+     *
+     * @param name name of the section
+     */
     default boolean isInitSection(String name) {
         return name.startsWith(".init");
     }
 
-    /** Whether a section belongs to exit, going by its name. */
+    /**
+     * {@return whether a section belongs to exit, going by its name}
+     *
+     * @param name name of the section
+     */
     default boolean isExitSection(String name) {
         return name.startsWith(".exit");
     }
 
     /**
-     * Whether exports are written as 32-bit distances from their own fields (PREL32) or as
-     * addresses.
+     * {@return whether exports are written as 32-bit distances from their own fields (PREL32), not
+     * as addresses}
+     *
+     * @param config the kernel
      */
     boolean relativeExports(KernelConfig config);
 
-    /** How exception table entries look. */
+    /**
+     * {@return how exception table entries look}
+     *
+     * @param config the kernel
+     */
     ExceptionTable exceptionTable(KernelConfig config);
 
-    /** Whether an undefined symbol of that name is left unresolved without complaint. */
+    /**
+     * {@return whether an undefined symbol of that name is left unresolved without complaint}
+     *
+     * @param config the kernel
+     * @param symbol name of the symbol
+     */
     default boolean toleratesUndefined(KernelConfig config, String symbol) {
         return false;
     }
 
-    /** Whether this kernel looks for modinfo's {@code retpoline}. */
+    /**
+     * {@return whether this kernel looks for modinfo's {@code retpoline}}
+     *
+     * @param config the kernel
+     */
     default boolean checksRetpoline(KernelConfig config) {
         return false;
     }
 
     /**
-     * Before layout: the sections with the sizes that the loader will give them ({@code .plt},
-     * {@code .got} …), in file order.
+     * {@return the sections, in file order, with the sizes that the loader will give them ({@code
+     * .plt}, {@code .got} …); asked before layout}
      *
+     * @param image the module
      * @kernel arch/&lt;arch&gt;/kernel/module.c, module_frob_arch_sections()
      */
     default List<Section> planSections(ModuleImage image) {
         return image.sections();
     }
 
-    /** Applies one table to the bytes of its section, already at its final address. */
+    /**
+     * Applies one table to the bytes of its section, already at its final address.
+     *
+     * @param table the entries
+     * @param target the section, with what they need
+     */
     default void apply(RelocationTable table, RelocationTarget target) {
         target.applyRows(this, table);
     }
 
-    /** The failure of a relocation in this architecture's words. */
+    /**
+     * {@return the failure of a relocation in this architecture's words}
+     *
+     * @param failure what is wrong with which entry
+     */
     default LoadException rejection(RelocationFailure failure) {
         return Failures.relocation(failure);
     }

@@ -13,7 +13,7 @@ public final class Architectures {
 
     private Architectures() {}
 
-    /** The architectures of this library. */
+    /** {@return the architectures of this library} */
     public static List<Architecture> all() {
         return OURS;
     }
@@ -22,6 +22,7 @@ public final class Architectures {
      * The architecture whose modules have that {@code e_machine}: ours, or one that a {@link
      * ServiceLoader} finds.
      *
+     * @param elfMachine {@code e_machine}, 0 … 65535
      * @return empty if there is none
      */
     public static Optional<Architecture> forMachine(int elfMachine) {
@@ -36,7 +37,11 @@ public final class Architectures {
                 .findFirst();
     }
 
-    /** The architecture of that name, such as {@code x86_64}; empty if there is none. */
+    /**
+     * {@return the architecture of that name, such as {@code x86_64}; empty if there is none}
+     *
+     * @param name the name, as {@link Architecture#name} has it
+     */
     public static Optional<Architecture> named(String name) {
         for (Architecture architecture : OURS) {
             if (architecture.name().equals(name)) {

@@ -23,28 +23,46 @@ public record DataField(int size, Range range, boolean ontoZero) implements Fiel
     /** No field: nothing is written. */
     public static final DataField NONE = new DataField(0, Range.ANY, false);
 
-    /** Checks the size. */
+    /**
+     * Checks the size.
+     *
+     * @param size bytes: 0, 1, 2, 4 or 8
+     * @param range which values fit
+     * @param ontoZero whether the place has to be zero before
+     */
     public DataField {
         checkArgument(
                 size == 0 || size == 1 || size == 2 || size == 4 || size == 8, "%s bytes", size);
     }
 
-    /** A field of {@code bits} that takes every value. */
+    /**
+     * {@return a field of {@code bits} that takes every value}
+     *
+     * @param bits 0, 8, 16, 32 or 64
+     */
     public static DataField word(int bits) {
         return new DataField(bits / 8, Range.ANY, false);
     }
 
-    /** A field of {@code bits} for signed numbers. */
+    /**
+     * {@return a field of {@code bits} for signed numbers}
+     *
+     * @param bits 8, 16, 32 or 64
+     */
     public static DataField signed(int bits) {
         return new DataField(bits / 8, Range.SIGNED, false);
     }
 
-    /** A field of {@code bits} for unsigned numbers. */
+    /**
+     * {@return a field of {@code bits} for unsigned numbers}
+     *
+     * @param bits 8, 16, 32 or 64
+     */
     public static DataField unsigned(int bits) {
         return new DataField(bits / 8, Range.UNSIGNED, false);
     }
 
-    /** The same, for a place that has to be zero before. */
+    /** {@return the same, for a place that has to be zero before} */
     public DataField overZero() {
         return new DataField(size, range, true);
     }

@@ -22,7 +22,7 @@ public enum ExceptionTable {
         this.entrySize = entrySize;
     }
 
-    /** Bytes of an entry. */
+    /** {@return bytes of an entry} */
     public int entrySize() {
         return entrySize;
     }

@@ -9,7 +9,13 @@ public enum Formula {
     /** S + A − P. */
     PC_RELATIVE;
 
-    /** The value, modulo 2^64. */
+    /**
+     * {@return the value, modulo 2^64}
+     *
+     * @param s value of the symbol
+     * @param a addend
+     * @param p address of the place
+     */
     public long value(long s, long a, long p) {
         return switch (this) {
             case NONE -> 0;

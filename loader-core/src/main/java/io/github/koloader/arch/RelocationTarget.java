@@ -54,22 +54,22 @@ public final class RelocationTarget {
         this.values = values;
     }
 
-    /** The kernel. */
+    /** {@return the kernel} */
     public KernelConfig config() {
         return config;
     }
 
-    /** Name of the module. */
+    /** {@return name of the module} */
     public String module() {
         return module;
     }
 
-    /** Address of the section's first byte. */
+    /** {@return address of the section's first byte} */
     public long address() {
         return address;
     }
 
-    /** The module's symbols. */
+    /** {@return the module's symbols} */
     public SymbolTable symbols() {
         return symbols;
     }
@@ -78,6 +78,8 @@ public final class RelocationTarget {
      * Applies every entry of {@code table} in order: looks its row up, computes the value, checks
      * it, writes it. A rejected entry leaves its place as it was.
      *
+     * @param architecture whose rows, and whose words for a rejected entry
+     * @param table relocations for this section
      * @throws LoadException the architecture's {@link Architecture#rejection}
      */
     public void applyRows(Architecture architecture, RelocationTable table) {

@@ -24,15 +24,20 @@ public final class RelocationTypes extends AbstractList<RelocationType> {
     }
 
     /**
-     * A table of these rows.
+     * {@return a table of these rows}
      *
+     * @param rows the rows, each with a number of its own
      * @throws IllegalArgumentException if two have the same number
      */
     public static RelocationTypes of(RelocationType... rows) {
         return new RelocationTypes(List.of(rows));
     }
 
-    /** The row of that number, or {@code null} if the kernel refuses it. */
+    /**
+     * {@return the row of that number, or {@code null} if the kernel refuses it}
+     *
+     * @param code number of the type; any number
+     */
     public @Nullable RelocationType byCode(int code) {
         return code >= 0 && code < byCode.length ? byCode[code] : null;
     }

@@ -16,6 +16,7 @@ import io.github.koloader.image.Encoding;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * x86-64. RELA only. What is odd: a place must be zero before it is relocated, so a module cannot
@@ -157,6 +158,7 @@ final class X86_64 implements Architecture {
     }
 
     private static LogLine line(String format, Object... arguments) {
-        return new LogLine(LogLevel.ERR, "module: " + format.formatted(arguments));
+        return new LogLine(
+                LogLevel.ERR, "module: " + String.format(Locale.ROOT, format, arguments));
     }
 }

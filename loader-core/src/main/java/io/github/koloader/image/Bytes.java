@@ -28,14 +28,18 @@ public final class Bytes {
         this.size = size;
     }
 
-    /** The bytes of {@code array} as they are now. */
+    /**
+     * {@return the bytes of {@code array} as they are now}
+     *
+     * @param array the bytes, copied; possibly none
+     */
     public static Bytes copyOf(byte... array) {
         return array.length == 0 ? EMPTY : wrap(array.clone());
     }
 
     /**
-     * The bytes of {@code array}, not copied: the caller hands the array over and never writes to
-     * it again.
+     * {@return the bytes of {@code array}, not copied: the caller hands the array over and never
+     * writes to it again}
      *
      * @param array what to look at
      */
@@ -43,67 +47,110 @@ public final class Bytes {
         return new Bytes(array, 0, array.length);
     }
 
-    /** Number of bytes. */
+    /** {@return number of bytes} */
     public int size() {
         return size;
     }
 
-    /** Whether there are none. */
+    /** {@return whether there are none} */
     public boolean isEmpty() {
         return size == 0;
     }
 
-    /** The byte at {@code index}, −128 … 127. */
+    /**
+     * {@return the byte at {@code index}, −128 … 127}
+     *
+     * @param index which byte, {@code [0, size())}
+     */
     public byte get(int index) {
         return array[start + Objects.checkIndex(index, size)];
     }
 
-    /** The bytes {@code [from, from + length)}, shared. */
+    /**
+     * {@return the bytes {@code [from, from + length)}, shared}
+     *
+     * @param from index of the first byte
+     * @param length number of bytes, at least 0
+     */
     public Bytes slice(int from, int length) {
         Objects.checkFromIndexSize(from, length, size);
         return length == 0 ? EMPTY : new Bytes(array, start + from, length);
     }
 
-    /** The bytes from {@code from} to the end, shared. */
+    /**
+     * {@return the bytes from {@code from} to the end, shared}
+     *
+     * @param from index of the first byte, at most {@link #size()}
+     */
     public Bytes slice(int from) {
         return slice(from, size - from);
     }
 
-    /** 16 bits at {@code index}, 0 … 65535. */
+    /**
+     * {@return 16 bits at {@code index}, 0 … 65535}
+     *
+     * @param index index of the first of two bytes
+     * @param encoding gives the byte order
+     */
     public int unsignedShort(int index, Encoding encoding) {
         Objects.checkFromIndexSize(index, 2, size);
         return Words.readShort(array, start + index, encoding.bigEndian()) & 0xffff;
     }
 
-    /** 32 bits at {@code index}. */
+    /**
+     * {@return 32 bits at {@code index}}
+     *
+     * @param index index of the first of four bytes
+     * @param encoding gives the byte order
+     */
     public int readInt(int index, Encoding encoding) {
         Objects.checkFromIndexSize(index, 4, size);
         return Words.readInt(array, start + index, encoding.bigEndian());
     }
 
-    /** 64 bits at {@code index}. */
+    /**
+     * {@return 64 bits at {@code index}}
+     *
+     * @param index index of the first of eight bytes
+     * @param encoding gives the byte order
+     */
     public long readLong(int index, Encoding encoding) {
         Objects.checkFromIndexSize(index, 8, size);
         return Words.readLong(array, start + index, encoding.bigEndian());
     }
 
-    /** A word of the encoding at {@code index}; a 32-bit one is zero-extended. */
+    /**
+     * {@return a word of the encoding at {@code index}; a 32-bit one is zero-extended}
+     *
+     * @param index index of its first byte
+     * @param encoding gives word size and byte order
+     */
     public long readWord(int index, Encoding encoding) {
         Objects.checkFromIndexSize(index, encoding.wordSize(), size);
         return Words.readWord(array, start + index, encoding.wordSize(), encoding.bigEndian());
     }
 
-    /** Copies all bytes into {@code target} from {@code at} on. */
+    /**
+     * Copies all bytes into {@code target} from {@code at} on.
+     *
+     * @param target an array with room for them
+     * @param at index in {@code target} of the first
+     */
     public void copyTo(byte[] target, int at) {
         System.arraycopy(array, start, target, at, size);
     }
 
-    /** A new array with these bytes. */
+    /** {@return a new array with these bytes} */
     public byte[] toByteArray() {
         return Arrays.copyOfRange(array, start, start + size);
     }
 
-    /** Index of the first {@code value} at or after {@code from}, or −1. */
+    /**
+     * {@return index of the first {@code value} at or after {@code from}, or −1}
+     *
+     * @param value the byte to look for
+     * @param from index to start at; a negative one counts as 0
+     */
     public int indexOf(byte value, int from) {
         for (int i = start + Math.max(from, 0), end = start + size; i < end; i++) {
             if (array[i] == value) {
@@ -113,25 +160,32 @@ public final class Bytes {
         return -1;
     }
 
-    /** Length of the text that starts at {@code from}: up to the next NUL, or to the end. */
+    /**
+     * {@return length of the text that starts at {@code from}: up to the next NUL, or to the end}
+     *
+     * @param from index of its first byte
+     */
     public int textLength(int from) {
-        int i = start + from;
-        int end = start + size;
-        while (i < end && array[i] != 0) {
-            i++;
-        }
-        return i - start - from;
+        return Words.indexOfZero(array, start + from, start + size) - start - from;
     }
 
     /**
-     * The text from {@code from} up to the next NUL or the end, one character a byte (ISO 8859-1).
+     * {@return the text from {@code from} up to the next NUL or the end, one character a byte (ISO
+     * 8859-1)}
+     *
+     * @param from index of its first byte, at most {@link #size()}
      */
     public String text(int from) {
         int length = textLength(Objects.checkIndex(from, size + 1));
         return new String(array, start + from, length, ISO_8859_1);
     }
 
-    /** Whether the bytes from {@code from} on are {@code expected}. */
+    /**
+     * {@return whether the bytes from {@code from} on are {@code expected}}
+     *
+     * @param from index of the first byte to compare; at a negative one nothing matches
+     * @param expected what to compare with; also false if it reaches beyond the end
+     */
     public boolean matches(int from, byte[] expected) {
         return from >= 0
                 && expected.length <= size - from
@@ -160,7 +214,7 @@ public final class Bytes {
         return hash;
     }
 
-    /** All bytes as text, one character a byte. */
+    /** {@return all bytes as text, one character a byte} */
     public String toLatin1() {
         return new String(array, start, size, ISO_8859_1);
     }

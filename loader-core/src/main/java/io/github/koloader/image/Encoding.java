@@ -26,23 +26,25 @@ public record Encoding(int wordSize, ByteOrder byteOrder) {
     /**
      * Checks the word size.
      *
+     * @param wordSize bytes of a word: 4 (ELFCLASS32) or 8 (ELFCLASS64)
+     * @param byteOrder ELFDATA2LSB or ELFDATA2MSB
      * @throws IllegalArgumentException if it is neither 4 nor 8
      */
     public Encoding {
         checkArgument(wordSize == 4 || wordSize == 8, "word size %s", wordSize);
     }
 
-    /** Whether the most significant byte comes first. */
+    /** {@return whether the most significant byte comes first} */
     public boolean bigEndian() {
         return byteOrder == ByteOrder.BIG_ENDIAN;
     }
 
-    /** Whether this is ELFCLASS64. */
+    /** {@return whether this is ELFCLASS64} */
     public boolean wide() {
         return wordSize == 8;
     }
 
-    /** Bytes of a symbol table entry: 24 or 16. */
+    /** {@return bytes of a symbol table entry: 24 or 16} */
     public int symbolSize() {
         return wide() ? 24 : 16;
     }

@@ -52,7 +52,12 @@ public final class ImageBuilder {
         sections.add(Section.NULL);
     }
 
-    /** Sets the module's name, in modinfo and in {@code struct module}; {@code test} by default. */
+    /**
+     * Sets the module's name, in modinfo and in {@code struct module}; {@code test} by default.
+     *
+     * @param newName the name, shorter than the field in {@code struct module}
+     * @return this builder
+     */
     public ImageBuilder name(String newName) {
         checkArgument(
                 newName.length() < ThisModule.nameLength(encoding.wordSize()),
@@ -62,25 +67,47 @@ public final class ImageBuilder {
         return this;
     }
 
-    /** Adds a modinfo entry. */
+    /**
+     * Adds a modinfo entry.
+     *
+     * @param tag what stands before the {@code =}
+     * @param value what stands behind it, written as UTF-8
+     * @return this builder
+     */
     public ImageBuilder modinfo(String tag, String value) {
         modinfo.add(tag + "=" + value);
         return this;
     }
 
-    /** Adds a section and returns its index. */
+    /**
+     * Adds a section and returns its index.
+     *
+     * @param section the section, as it goes into the image
+     * @return its index, at least 1
+     */
     public int section(Section section) {
         sections.add(section);
         return sections.size() - 1;
     }
 
-    /** Adds a symbol and returns what relocations refer to it by. */
+    /**
+     * Adds a symbol and returns what relocations refer to it by.
+     *
+     * @param symbol the symbol; sections in it are indexes that {@link #section} returned
+     * @return its number here, at least 1; in the image local symbols come first
+     */
     public int symbol(Symbol symbol) {
         symbols.add(symbol);
         return symbols.size() - 1;
     }
 
-    /** Adds relocations for a section; their symbol indexes are what {@link #symbol} returned. */
+    /**
+     * Adds relocations for a section; their symbol indexes are what {@link #symbol} returned.
+     *
+     * @param section index of the section they patch
+     * @param added relocations, behind those already there
+     * @return this builder
+     */
     public ImageBuilder relocate(int section, Relocation... added) {
         relocations.computeIfAbsent(section, key -> new ArrayList<>()).addAll(Arrays.asList(added));
         return this;
@@ -92,12 +119,20 @@ public final class ImageBuilder {
      * @param section the section it lies in
      * @param value its offset in it
      * @param wordRelocation the machine's relocation type for a word with an address
+     * @return this builder
      */
     public ImageBuilder init(int section, long value, int wordRelocation) {
         return entry("init_module", section, value, wordRelocation, encoding.wide() ? 312 : 204);
     }
 
-    /** Gives the module an exit function; see {@link #init}. */
+    /**
+     * Gives the module an exit function; see {@link #init}.
+     *
+     * @param section the section it lies in
+     * @param value its offset in it
+     * @param wordRelocation the machine's relocation type for a word with an address
+     * @return this builder
+     */
     public ImageBuilder exit(int section, long value, int wordRelocation) {
         return entry("cleanup_module", section, value, wordRelocation, encoding.wide() ? 848 : 524);
     }
@@ -109,7 +144,13 @@ public final class ImageBuilder {
         return this;
     }
 
-    /** Adds an entry to {@code __versions}. */
+    /**
+     * Adds an entry to {@code __versions}.
+     *
+     * @param symbolName the imported symbol, short enough for the 64 bytes of an entry
+     * @param crc the CRC that the module was built against
+     * @return this builder
+     */
     public ImageBuilder version(String symbolName, int crc) {
         byte[] entry = new byte[VersionTable.ENTRY_SIZE];
         Words.writeWord(
@@ -124,7 +165,7 @@ public final class ImageBuilder {
         return this;
     }
 
-    /** The image. The builder is used up. */
+    /** {@return the image} The builder is used up. */
     public ModuleImage build() {
         section(Section.progbits(".modinfo", SectionFlags.ALLOC, 1, modinfoBytes()));
         if (!versions.isEmpty()) {
@@ -170,7 +211,12 @@ public final class ImageBuilder {
         return Bytes.wrap(bytes);
     }
 
-    /** Sets the size of {@code struct module}, bytes; 896 by default. */
+    /**
+     * Sets the size of {@code struct module}, bytes; 896 by default.
+     *
+     * @param size bytes
+     * @return this builder
+     */
     public ImageBuilder structSize(int size) {
         this.structSize = size;
         return this;

@@ -3,6 +3,7 @@ package io.github.koloader.image;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.koloader.internal.Words;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.util.ArrayList;
@@ -27,7 +28,7 @@ public final class Modinfo {
      * @param value the bytes after it
      */
     public record Entry(String tag, Bytes value) {
-        /** The value as text. */
+        /** {@return the value as text} */
         public String text() {
             return decode(value);
         }
@@ -40,7 +41,11 @@ public final class Modinfo {
     private final int[] starts; // of all strings that the walk comes by
     private final int count;
 
-    /** A view on the section's contents. */
+    /**
+     * A view on the section's contents.
+     *
+     * @param bytes the contents of {@code .modinfo}, shared
+     */
     public Modinfo(Bytes bytes) {
         this.bytes = bytes;
         int[] found = new int[16];
@@ -61,34 +66,51 @@ public final class Modinfo {
         this.count = count;
     }
 
-    /** The same with bytes of its own, which does not keep the file it was read from. */
+    /** {@return the same with bytes of its own, which does not keep the file it was read from} */
     public Modinfo copy() {
         return new Modinfo(Bytes.copyOf(bytes.toByteArray()), starts, count);
     }
 
-    /** The section's contents. */
+    /** {@return the section's contents} */
     public Bytes bytes() {
         return bytes;
     }
 
-    /** The value of the first entry with that tag. */
+    /**
+     * {@return the value of the first entry with that tag; empty if there is none}
+     *
+     * @param tag the tag, without the {@code =}
+     */
     public Optional<String> first(String tag) {
         int index = find(tag, 0);
         return index < 0 ? Optional.empty() : Optional.of(decode(valueAt(starts[index], tag)));
     }
 
-    /** As {@link #first}, one character a byte: as the kernel compares and prints it. */
+    /**
+     * {@return the value as {@link #first} gives it, but one character a byte: as the kernel
+     * compares and prints it}
+     *
+     * @param tag the tag, without the {@code =}
+     */
     public Optional<String> firstRaw(String tag) {
         int index = find(tag, 0);
         return index < 0 ? Optional.empty() : Optional.of(valueAt(starts[index], tag).toLatin1());
     }
 
-    /** Whether there is an entry with that tag. */
+    /**
+     * {@return whether there is an entry with that tag}
+     *
+     * @param tag the tag, without the {@code =}
+     */
     public boolean has(String tag) {
         return find(tag, 0) >= 0;
     }
 
-    /** The values of all entries with that tag, possibly none. */
+    /**
+     * {@return the values of all entries with that tag, possibly none}
+     *
+     * @param tag the tag, without the {@code =}
+     */
     public List<String> all(String tag) {
         List<String> values = new ArrayList<>();
         for (int index = find(tag, 0); index >= 0; index = find(tag, index + 1)) {
@@ -97,7 +119,7 @@ public final class Modinfo {
         return List.copyOf(values);
     }
 
-    /** All entries. Empty strings are left out. */
+    /** {@return all entries} Empty strings are left out. */
     public List<Entry> entries() {
         List<Entry> entries = new ArrayList<>();
         for (int index = 0; index < count; index++) {
@@ -145,9 +167,7 @@ public final class Modinfo {
         byte[] array = bytes.array;
         int last = bytes.start + bytes.size() - 1;
         int i = bytes.start + at;
-        while (i < last && array[i] != 0) {
-            i++;
-        }
+        i = Math.max(i, Words.indexOfZero(array, i, last));
         while (i < last && array[i] == 0) {
             i++;
         }

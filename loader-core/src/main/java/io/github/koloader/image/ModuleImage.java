@@ -85,51 +85,68 @@ public final class ModuleImage {
         return link > 0 && link < sections.size() ? sections.get(link).contents() : Bytes.EMPTY;
     }
 
-    /** A builder for a module of that machine, to which section 0 is already added. */
+    /**
+     * {@return a builder for a module of that machine, to which section 0 is already added}
+     *
+     * @param machine {@code e_machine}, 0 … 65535
+     * @param encoding how numbers are written
+     */
     public static Builder builder(int machine, Encoding encoding) {
         return new Builder(machine, encoding).section(Section.NULL);
     }
 
-    /** {@code e_machine}, 0 … 65535. */
+    /** {@return {@code e_machine}, 0 … 65535} */
     public int machine() {
         return machine;
     }
 
-    /** {@code e_flags}. */
+    /** {@return {@code e_flags}} */
     public int flags() {
         return flags;
     }
 
-    /** How numbers are written. */
+    /** {@return how numbers are written} */
     public Encoding encoding() {
         return encoding;
     }
 
     /**
-     * Bytes of the file that the image was read from; of a built one, up to the end of its last
-     * section.
+     * {@return bytes of the file that the image was read from; of a built one, up to the end of its
+     * last section}
      */
     public long fileSize() {
         return fileSize;
     }
 
-    /** All sections by index; section 0 is the empty one. */
+    /** {@return all sections by index; section 0 is the empty one} */
     public List<Section> sections() {
         return sections;
     }
 
-    /** The section of that index. */
+    /**
+     * {@return the section of that index}
+     *
+     * @param index index of the section, 0 for the empty one
+     */
     public Section section(int index) {
         return sections.get(index);
     }
 
-    /** The first section of that name, with or without memory. */
+    /**
+     * {@return the first section of that name, with or without memory; empty if there is none}
+     *
+     * @param name the whole name, such as {@code .text}
+     */
     public Optional<Section> section(String name) {
         int index = sectionIndex(name);
         return index == 0 ? Optional.empty() : Optional.of(sections.get(index));
     }
 
-    /** Index of the first section of that name, or 0. */
+    /**
+     * {@return index of the first section of that name, or 0}
+     *
+     * @param name the whole name, such as {@code .text}
+     */
     public int sectionIndex(String name) {
         for (int i = 1; i < sections.size(); i++) {
             if (sections.get(i).name().equals(name)) {
@@ -140,8 +157,9 @@ public final class ModuleImage {
     }
 
     /**
-     * Index of the first section of that name that takes memory, or 0.
+     * {@return index of the first section of that name that takes memory, or 0}
      *
+     * @param name the whole name, such as {@code .text}
      * @kernel kernel/module/main.c, find_sec()
      */
     public int allocatedSectionIndex(String name) {
@@ -154,32 +172,36 @@ public final class ModuleImage {
         return 0;
     }
 
-    /** Index of the first symbol table, or 0. */
+    /** {@return index of the first symbol table, or 0} */
     public int symbolSection() {
         return symbolSection;
     }
 
-    /** The first symbol table; without one, an empty one. */
+    /** {@return the first symbol table; without one, an empty one} */
     public SymbolTable symbols() {
         return symbols;
     }
 
-    /** All relocation sections, in file order. */
+    /** {@return all relocation sections, in file order} */
     public List<RelocationTable> relocations() {
         return relocations;
     }
 
-    /** The relocations for that section, in file order; usually one table or none. */
+    /**
+     * {@return the relocations for that section, in file order; usually one table or none}
+     *
+     * @param section index of the section they patch
+     */
     public List<RelocationTable> relocationsFor(int section) {
         return relocations.stream().filter(table -> table.target() == section).toList();
     }
 
-    /** Contents of {@code .modinfo}, if it is allocated as it has to be; else nothing. */
+    /** {@return contents of {@code .modinfo}, if it is allocated as it has to be; else nothing} */
     public Modinfo modinfo() {
         return modinfo;
     }
 
-    /** Contents of {@code __versions}; without that section an empty table. */
+    /** {@return contents of {@code __versions}; without that section an empty table} */
     public VersionTable versions() {
         int index = allocatedSectionIndex("__versions");
         return index == 0
@@ -198,7 +220,7 @@ public final class ModuleImage {
         return name.isPresent() ? name : thisModule().map(ThisModule::name);
     }
 
-    /** The module's own structure, if the file has one. */
+    /** {@return the module's own structure; empty if the file has none} */
     public Optional<ThisModule> thisModule() {
         int index = allocatedSectionIndex(THIS_MODULE);
         if (index == 0) {
@@ -310,8 +332,8 @@ public final class ModuleImage {
     }
 
     /**
-     * The exports, as the tables {@code __ksymtab} and {@code __ksymtab_gpl} have them. Names,
-     * namespaces and CRCs are taken from the symbols that the export macros leave ({@code
+     * {@return the exports, as the tables {@code __ksymtab} and {@code __ksymtab_gpl} have them}
+     * Names, namespaces and CRCs are taken from the symbols that the export macros leave ({@code
      * __ksymtab_x}, {@code __kstrtabns_x}, {@code __crc_x}), so that nothing has to be relocated.
      */
     public List<ExportEntry> exports() {
@@ -424,43 +446,68 @@ public final class ModuleImage {
             this.encoding = requireNonNull(encoding);
         }
 
-        /** Sets {@code e_flags}. */
+        /**
+         * Sets {@code e_flags}.
+         *
+         * @param newFlags the 32 bits; 0 by default
+         * @return this builder
+         */
         public Builder flags(int newFlags) {
             this.flags = newFlags;
             return this;
         }
 
-        /** Sets the size of the file it came from, bytes. */
+        /**
+         * Sets the size of the file it came from, bytes.
+         *
+         * @param newFileSize bytes; a negative number counts as not set
+         * @return this builder
+         */
         public Builder fileSize(long newFileSize) {
             this.fileSize = newFileSize;
             return this;
         }
 
-        /** Adds a section. */
+        /**
+         * Adds a section.
+         *
+         * @param section the section; its index is {@link #nextIndex()} as it was before
+         * @return this builder
+         */
         public Builder section(Section section) {
             sections.add(requireNonNull(section));
             return this;
         }
 
-        /** Index that the next section will have. */
+        /** {@return index that the next section will have} */
         public int nextIndex() {
             return sections.size();
         }
 
-        /** The section of that index so far. */
+        /**
+         * {@return the section of that index so far}
+         *
+         * @param index index of a section added before; 0 for the empty one
+         */
         public Section get(int index) {
             return sections.get(index);
         }
 
-        /** Puts another section in the place of one. */
+        /**
+         * Puts another section in the place of one.
+         *
+         * @param index index of the section that goes
+         * @param section what comes in its place
+         * @return this builder
+         */
         public Builder replace(int index, Section section) {
             sections.set(index, requireNonNull(section));
             return this;
         }
 
         /**
-         * The image. If no file size was set, each section gets a place in the file, in order and
-         * aligned.
+         * {@return the image} If no file size was set, each section gets a place in the file, in
+         * order and aligned.
          */
         public ModuleImage build() {
             if (fileSize < 0) {

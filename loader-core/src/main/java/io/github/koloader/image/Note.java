@@ -14,7 +14,12 @@ public record Note(String name, int type, Bytes description) {
     /** {@code NT_GNU_BUILD_ID}. */
     public static final int GNU_BUILD_ID = 3;
 
-    /** The notes of a section, up to the first that does not fit into it. */
+    /**
+     * {@return the notes of a section, up to the first that does not fit into it}
+     *
+     * @param section the section's contents
+     * @param encoding how numbers are written
+     */
     public static List<Note> parse(Bytes section, Encoding encoding) {
         List<Note> notes = new ArrayList<>();
         int at = 0;

@@ -33,17 +33,23 @@ public final class RelocationTable {
             this.addends = addends;
         }
 
-        /** Bytes of an entry. */
+        /** {@return bytes of an entry} */
         public int entrySize() {
             return entrySize;
         }
 
-        /** Whether entries carry an addend (RELA). */
+        /** {@return whether entries carry an addend (RELA)} */
         public boolean hasAddends() {
             return addends;
         }
 
-        /** The format of a section of type REL or RELA in a file for that machine. */
+        /**
+         * {@return the format of a section of type REL or RELA in a file for that machine}
+         *
+         * @param encoding how the file writes numbers
+         * @param addends whether the type is RELA, not REL
+         * @param machine {@code e_machine}; 64-bit MIPS has formats of its own
+         */
         public static Format of(Encoding encoding, boolean addends, int machine) {
             if (!encoding.wide()) {
                 return addends ? RELA32 : REL32;
@@ -95,37 +101,37 @@ public final class RelocationTable {
         this.bigEndian = encoding.bigEndian();
     }
 
-    /** Index of the relocation section itself. */
+    /** {@return index of the relocation section itself} */
     public int section() {
         return section;
     }
 
-    /** Index of the section it patches. */
+    /** {@return index of the section it patches} */
     public int target() {
         return target;
     }
 
-    /** Number of entries. */
+    /** {@return number of entries} */
     public int count() {
         return count;
     }
 
-    /** Whether entries carry addends (RELA) or find them in the place (REL). */
+    /** {@return whether entries carry addends (RELA) or find them in the place (REL)} */
     public boolean hasAddends() {
         return format.addends;
     }
 
-    /** How entries are laid out. */
+    /** {@return how entries are laid out} */
     public Format format() {
         return format;
     }
 
-    /** How numbers are written. */
+    /** {@return how numbers are written} */
     public Encoding encoding() {
         return encoding;
     }
 
-    /** The raw entries. */
+    /** {@return the raw entries} */
     public Bytes entries() {
         return entries;
     }
@@ -134,7 +140,11 @@ public final class RelocationTable {
         return start + Objects.checkIndex(index, count) * entrySize;
     }
 
-    /** {@code r_offset}: bytes from the start of the target section; unsigned. */
+    /**
+     * {@return {@code r_offset}: bytes from the start of the target section; unsigned}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public long offset(int index) {
         return wide
                 ? Words.readLong(array, at(index), bigEndian)
@@ -142,8 +152,10 @@ public final class RelocationTable {
     }
 
     /**
-     * The relocation type; unsigned. On 64-bit MIPS the first of up to three, with the second in
-     * bits 8…15 and the third in bits 16…23.
+     * {@return the relocation type; unsigned} On 64-bit MIPS the first of up to three, with the
+     * second in bits 8…15 and the third in bits 16…23.
+     *
+     * @param index index of the entry, {@code [0, count())}
      */
     public int type(int index) {
         if (mips) {
@@ -158,7 +170,11 @@ public final class RelocationTable {
         return Words.readInt(array, at(index) + 4, bigEndian) & 0xff;
     }
 
-    /** Index in the symbol table; unsigned, and not checked against its size. */
+    /**
+     * {@return index in the symbol table; unsigned, and not checked against its size}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public int symbolIndex(int index) {
         if (wide) {
             return Words.readInt(array, at(index) + (bigEndian || mips ? 8 : 12), bigEndian);
@@ -166,7 +182,11 @@ public final class RelocationTable {
         return Words.readInt(array, at(index) + 4, bigEndian) >>> 8;
     }
 
-    /** {@code r_addend}, signed; 0 if entries carry none. */
+    /**
+     * {@return {@code r_addend}, signed; 0 if entries carry none}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public long addend(int index) {
         if (!format.addends) {
             return 0;
@@ -177,10 +197,16 @@ public final class RelocationTable {
     }
 
     /**
-     * Reads entries {@code [from, from + count)} into arrays, from index 0 on: the same numbers
+     * Reads entries {@code [from, from + number)} into arrays, from index 0 on: the same numbers
      * that {@link #offset}, {@link #type}, {@link #symbolIndex} and {@link #addend} give, in one
      * go.
      *
+     * @param from index of the first entry
+     * @param number how many entries
+     * @param offsets where the offsets go
+     * @param types where the types go
+     * @param symbolIndexes where the symbol indexes go
+     * @param addends where the addends go
      * @throws IndexOutOfBoundsException if there are not so many entries, or an array is too short
      */
     public void read(
@@ -211,7 +237,11 @@ public final class RelocationTable {
         }
     }
 
-    /** Index of the first entry that patches {@code offset}, or −1. */
+    /**
+     * {@return index of the first entry that patches {@code offset}, or −1}
+     *
+     * @param offset bytes from the start of the target section
+     */
     public int indexOfOffset(long offset) {
         for (int i = 0; i < count; i++) {
             if (offset(i) == offset) {

@@ -37,6 +37,18 @@ public record Section(
     /**
      * Checks that size and contents agree.
      *
+     * @param name as in the section name table
+     * @param type {@code sh_type}
+     * @param flags {@code sh_flags}
+     * @param offset where its bytes lie in the file; for a symbol of a section without memory this
+     *     decides its value
+     * @param size bytes it takes in memory ({@code sh_size}); with {@link SectionType#NOBITS} there
+     *     are none in the file
+     * @param alignment {@code sh_addralign}; 0 counts as 1
+     * @param link {@code sh_link}, a section index or 0
+     * @param info {@code sh_info}; of a relocation section the index of the section it patches
+     * @param entrySize {@code sh_entsize}, bytes
+     * @param contents its bytes: {@code size} of them, or none for NULL and NOBITS
      * @throws IllegalArgumentException if they do not
      */
     public Section {
@@ -50,7 +62,14 @@ public record Section(
                 contents.size());
     }
 
-    /** A section of the program: PROGBITS with these bytes. */
+    /**
+     * {@return a section of the program: PROGBITS with these bytes}
+     *
+     * @param name its name
+     * @param flags {@code sh_flags}: bits of {@link SectionFlags}
+     * @param alignment {@code sh_addralign}, bytes
+     * @param contents its bytes, shared
+     */
     public static Section progbits(String name, long flags, long alignment, Bytes contents) {
         return new Section(
                 name,
@@ -65,7 +84,14 @@ public record Section(
                 contents);
     }
 
-    /** Space of {@code size} zero bytes that takes none in the file: NOBITS. */
+    /**
+     * {@return space of {@code size} zero bytes that takes none in the file: NOBITS}
+     *
+     * @param name its name
+     * @param flags {@code sh_flags}: bits of {@link SectionFlags}
+     * @param alignment {@code sh_addralign}, bytes
+     * @param size bytes it takes in memory
+     */
     public static Section nobits(String name, long flags, long alignment, long size) {
         return new Section(
                 name,
@@ -80,19 +106,31 @@ public record Section(
                 Bytes.EMPTY);
     }
 
-    /** The same with another place in the file. */
+    /**
+     * {@return the same with another place in the file}
+     *
+     * @param newOffset bytes from the start of the file
+     */
     public Section withOffset(long newOffset) {
         return new Section(
                 name, type, flags, newOffset, size, alignment, link, info, entrySize, contents);
     }
 
-    /** The same with other flags. */
+    /**
+     * {@return the same with other flags}
+     *
+     * @param newFlags its {@code sh_flags}
+     */
     public Section withFlags(SectionFlags newFlags) {
         return new Section(
                 name, type, newFlags, offset, size, alignment, link, info, entrySize, contents);
     }
 
-    /** The same with other bytes, and their number as its size. */
+    /**
+     * {@return the same with other bytes, and their number as its size}
+     *
+     * @param newContents its bytes, shared
+     */
     public Section withContents(Bytes newContents) {
         return new Section(
                 name,

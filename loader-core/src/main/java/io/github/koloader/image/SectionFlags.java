@@ -48,27 +48,43 @@ public record SectionFlags(long bits) {
         return all;
     }
 
-    /** The flags of that number. */
+    /**
+     * {@return the flags of that number}
+     *
+     * @param bits {@code sh_flags}, any number
+     */
     public static SectionFlags of(long bits) {
         return bits >= 0 && bits < SMALL.length ? SMALL[(int) bits] : new SectionFlags(bits);
     }
 
-    /** Whether all of {@code mask} are set. */
+    /**
+     * {@return whether all of {@code mask} are set}
+     *
+     * @param mask bits of {@code sh_flags}
+     */
     public boolean has(long mask) {
         return (bits & mask) == mask;
     }
 
-    /** Whether the section takes memory. */
+    /** {@return whether the section takes memory} */
     public boolean alloc() {
         return (bits & ALLOC) != 0;
     }
 
-    /** These and those of {@code mask}. */
+    /**
+     * {@return these and those of {@code mask}}
+     *
+     * @param mask bits to set
+     */
     public SectionFlags with(long mask) {
         return of(bits | mask);
     }
 
-    /** These without those of {@code mask}. */
+    /**
+     * {@return these without those of {@code mask}}
+     *
+     * @param mask bits to clear
+     */
     public SectionFlags without(long mask) {
         return of(bits & ~mask);
     }

@@ -88,12 +88,16 @@ public record SectionType(int code) {
         return types;
     }
 
-    /** The type of that number. */
+    /**
+     * {@return the type of that number}
+     *
+     * @param code {@code sh_type}, any number
+     */
     public static SectionType of(int code) {
         return code >= 0 && code < KNOWN.length ? KNOWN[code] : new SectionType(code);
     }
 
-    /** Whether a section of this type has bytes in the file. */
+    /** {@return whether a section of this type has bytes in the file} */
     public boolean hasContents() {
         return code != NULL.code && code != NOBITS.code;
     }

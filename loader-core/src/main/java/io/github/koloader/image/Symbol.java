@@ -52,27 +52,53 @@ public record Symbol(
      */
     public record Reserved(int index) implements Place {}
 
-    /** An undefined symbol of that name. */
+    /**
+     * {@return an undefined symbol of that name}
+     *
+     * @param name its name
+     */
     public static Symbol undefined(String name) {
         return new Symbol(name, Binding.GLOBAL, NOTYPE, 0, new Undefined(), 0, 0);
     }
 
-    /** An undefined symbol of that name that may stay undefined. */
+    /**
+     * {@return an undefined symbol of that name that may stay undefined}
+     *
+     * @param name its name
+     */
     public static Symbol weak(String name) {
         return new Symbol(name, Binding.WEAK, NOTYPE, 0, new Undefined(), 0, 0);
     }
 
-    /** A global function in a section. */
+    /**
+     * {@return a global function in a section}
+     *
+     * @param name its name
+     * @param section index of the section it lies in
+     * @param value its offset in that section, bytes
+     * @param size bytes, 0 if unknown
+     */
     public static Symbol function(String name, int section, long value, long size) {
         return new Symbol(name, Binding.GLOBAL, FUNC, 0, new InSection(section), value, size);
     }
 
-    /** A local object in a section. */
+    /**
+     * {@return a local object in a section}
+     *
+     * @param name its name
+     * @param section index of the section it lies in
+     * @param value its offset in that section, bytes
+     * @param size bytes, 0 if unknown
+     */
     public static Symbol object(String name, int section, long value, long size) {
         return new Symbol(name, Binding.LOCAL, OBJECT, 0, new InSection(section), value, size);
     }
 
-    /** The symbol of a section itself. */
+    /**
+     * {@return the symbol of a section itself}
+     *
+     * @param section index of the section
+     */
     public static Symbol section(int section) {
         return new Symbol("", Binding.LOCAL, SECTION, 0, new InSection(section), 0, 0);
     }

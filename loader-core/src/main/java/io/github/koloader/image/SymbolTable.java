@@ -63,17 +63,17 @@ public final class SymbolTable {
         this.bigEndian = encoding.bigEndian();
     }
 
-    /** Number of symbols, index 0 included. */
+    /** {@return number of symbols, index 0 included} */
     public int count() {
         return count;
     }
 
-    /** The raw entries. */
+    /** {@return the raw entries} */
     public Bytes entries() {
         return entries;
     }
 
-    /** The string table. */
+    /** {@return the string table} */
     public Bytes strings() {
         return strings;
     }
@@ -82,24 +82,42 @@ public final class SymbolTable {
         return start + Objects.checkIndex(index, count) * entrySize;
     }
 
-    /** {@code st_name}: where its name starts in {@link #strings()}, as an unsigned number. */
+    /**
+     * {@return {@code st_name}: where its name starts in {@link #strings()}, as an unsigned number}
+     *
+     * @param index index of the symbol
+     */
     public int nameOffset(int index) {
         return Words.readInt(array, at(index), bigEndian);
     }
 
-    /** Bytes of its name, without the NUL. */
+    /**
+     * {@return bytes of its name, without the NUL; 0 for a name that starts outside the string
+     * table}
+     *
+     * @param index index of the symbol
+     */
     public int nameLength(int index) {
         int offset = nameOffset(index);
         return offset < 0 || offset >= strings.size() ? 0 : strings.textLength(offset);
     }
 
-    /** Its name, one character a byte. */
+    /**
+     * {@return its name, one character a byte; empty if it starts outside the string table}
+     *
+     * @param index index of the symbol
+     */
     public String name(int index) {
         int offset = nameOffset(index);
         return offset < 0 || offset >= strings.size() ? "" : strings.text(offset);
     }
 
-    /** Whether its name is {@code expected}. */
+    /**
+     * {@return whether its name is {@code expected}}
+     *
+     * @param index index of the symbol
+     * @param expected a name, one character a byte
+     */
     public boolean isNamed(int index, String expected) {
         int offset = nameOffset(index);
         int length = expected.length();
@@ -116,7 +134,12 @@ public final class SymbolTable {
         return offset + length == strings.size() || names[from + length] == 0;
     }
 
-    /** A hash of its name that depends on nothing but the name's bytes: {@link #hashOf} of it. */
+    /**
+     * {@return a hash of its name that depends on nothing but the name's bytes: {@link #hashOf} of
+     * it}
+     *
+     * @param index index of the symbol
+     */
     public int nameHash(int index) {
         int offset = nameOffset(index);
         if (offset < 0 || offset >= strings.size()) {
@@ -134,56 +157,97 @@ public final class SymbolTable {
         return hash;
     }
 
-    /** The hash that {@link #nameHash} gives for this name: that of {@link String#hashCode()}. */
+    /**
+     * {@return the hash that {@link #nameHash} gives for this name: that of {@link
+     * String#hashCode()}}
+     *
+     * @param name a name, one character a byte
+     */
     public static int hashOf(String name) {
         return name.hashCode();
     }
 
-    /** {@code st_value}: see {@link Symbol#value()}; 32 bits are zero-extended. */
+    /**
+     * {@return {@code st_value}: see {@link Symbol#value()}; 32 bits are zero-extended}
+     *
+     * @param index index of the symbol
+     */
     public long value(int index) {
         return wide
                 ? Words.readLong(array, at(index) + 8, bigEndian)
                 : Integer.toUnsignedLong(Words.readInt(array, at(index) + 4, bigEndian));
     }
 
-    /** {@code st_size}, bytes. */
+    /**
+     * {@return {@code st_size}, bytes}
+     *
+     * @param index index of the symbol
+     */
     public long size(int index) {
         return wide
                 ? Words.readLong(array, at(index) + 16, bigEndian)
                 : Integer.toUnsignedLong(Words.readInt(array, at(index) + 8, bigEndian));
     }
 
-    /** {@code st_info}: binding and type, 0 … 255. */
+    /**
+     * {@return {@code st_info}: binding and type, 0 … 255}
+     *
+     * @param index index of the symbol
+     */
     public int info(int index) {
         return array[at(index) + (wide ? 4 : 12)] & 0xff;
     }
 
-    /** {@code STT_*}: 0 … 15. */
+    /**
+     * {@return {@code STT_*}: 0 … 15}
+     *
+     * @param index index of the symbol
+     */
     public int type(int index) {
         return info(index) & 0xf;
     }
 
-    /** Binding. */
+    /**
+     * {@return its binding: the high half of {@code st_info}}
+     *
+     * @param index index of the symbol
+     */
     public Binding binding(int index) {
         return Binding.of(info(index));
     }
 
-    /** Whether its binding is weak. */
+    /**
+     * {@return whether its binding is weak}
+     *
+     * @param index index of the symbol
+     */
     public boolean isWeak(int index) {
         return info(index) >>> 4 == 2;
     }
 
-    /** {@code st_other}, 0 … 255. */
+    /**
+     * {@return {@code st_other}, 0 … 255}
+     *
+     * @param index index of the symbol
+     */
     public int other(int index) {
         return array[at(index) + (wide ? 5 : 13)] & 0xff;
     }
 
-    /** {@code st_shndx}: a section index, or one of the reserved numbers; 0 … 65535. */
+    /**
+     * {@return {@code st_shndx}: a section index, or one of the reserved numbers; 0 … 65535}
+     *
+     * @param index index of the symbol
+     */
     public int sectionIndex(int index) {
         return Words.readShort(array, at(index) + (wide ? 6 : 14), bigEndian) & 0xffff;
     }
 
-    /** Where it lives. */
+    /**
+     * {@return where it lives}
+     *
+     * @param index index of the symbol
+     */
     public Symbol.Place place(int index) {
         int section = sectionIndex(index);
         return switch (section) {
@@ -197,7 +261,11 @@ public final class SymbolTable {
         };
     }
 
-    /** The symbol as a value. */
+    /**
+     * {@return the symbol as a value}
+     *
+     * @param index index of the symbol
+     */
     public Symbol symbol(int index) {
         return new Symbol(
                 name(index),
@@ -209,7 +277,11 @@ public final class SymbolTable {
                 size(index));
     }
 
-    /** Index of the first symbol of that name, or −1. */
+    /**
+     * {@return index of the first symbol of that name, or −1}
+     *
+     * @param name a name, one character a byte
+     */
     public int indexOf(String name) {
         for (int i = 0; i < count; i++) {
             if (isNamed(i, name)) {
@@ -220,32 +292,46 @@ public final class SymbolTable {
     }
 
     /**
-     * Copies a symbol's entry and its name as the kernel's {@code kallsyms} does, with another name
-     * offset and value.
+     * Copies a symbol's entry as the kernel's {@code kallsyms} does, with another name offset and
+     * value.
      *
      * @param index the symbol
      * @param target where the entry goes
      * @param entryAt index in {@code target} of the entry
      * @param value its {@code st_value}
-     * @param nameAt index in {@code target} of the name, which is copied with its NUL
      * @param nameOffset its {@code st_name}
-     * @return bytes of the name, NUL included
      */
-    public int copyEntry(
-            int index, byte[] target, int entryAt, long value, int nameAt, int nameOffset) {
+    public void copyEntry(int index, byte[] target, int entryAt, long value, int nameOffset) {
         System.arraycopy(array, at(index), target, entryAt, entrySize);
         Words.writeInt(target, entryAt, nameOffset, bigEndian);
         writeValue(target, entryAt, value);
-        int from = nameOffset(index);
+    }
+
+    /**
+     * Copies a symbol's name and a NUL.
+     *
+     * @param index the symbol
+     * @param target where the name goes
+     * @param nameAt index in {@code target} of its first byte
+     * @return bytes copied, NUL included
+     */
+    public int copyName(int index, byte[] target, int nameAt) {
         int length = nameLength(index);
         if (length > 0) {
-            System.arraycopy(strings.array, strings.start + from, target, nameAt, length);
+            System.arraycopy(
+                    strings.array, strings.start + nameOffset(index), target, nameAt, length);
         }
         target[nameAt + length] = 0;
         return length + 1;
     }
 
-    /** Writes {@code st_value} into an entry that lies at {@code entryAt} of {@code target}. */
+    /**
+     * Writes {@code st_value} into an entry that lies at {@code entryAt} of {@code target}.
+     *
+     * @param target where the entry is
+     * @param entryAt index in {@code target} of the entry's first byte
+     * @param value the number; a 32-bit entry takes its low half
+     */
     public void writeValue(byte[] target, int entryAt, long value) {
         if (wide) {
             Words.writeLong(target, entryAt + 8, value, bigEndian);
@@ -254,12 +340,17 @@ public final class SymbolTable {
         }
     }
 
-    /** How numbers are written. */
+    /** {@return how numbers are written} */
     public Encoding encoding() {
         return encoding;
     }
 
-    /** Whether the name of a symbol equals these bytes. */
+    /**
+     * {@return whether the name of a symbol equals these bytes}
+     *
+     * @param index index of the symbol
+     * @param expected a name, without a NUL
+     */
     public boolean isNamed(int index, byte[] expected) {
         int offset = nameOffset(index);
         if (offset < 0 || offset > strings.size() - expected.length) {

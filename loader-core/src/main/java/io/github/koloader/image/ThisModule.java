@@ -24,12 +24,21 @@ public record ThisModule(int section, String name, Optional<Entry> init, Optiona
      */
     public record Entry(long fieldOffset, int symbolIndex) {}
 
-    /** Bytes of the name field, NUL included: 56 on 64-bit, 60 on 32-bit kernels. */
+    /**
+     * {@return bytes of the name field, NUL included: 56 on 64-bit, 60 on 32-bit kernels}
+     *
+     * @param wordSize bytes of a word: 4 or 8
+     */
     public static int nameLength(int wordSize) {
         return 64 - wordSize;
     }
 
-    /** Offset of the name field: 24 or 12. */
+    /**
+     * {@return offset of the name field in the structure, bytes: 24 on 64-bit, 12 on 32-bit
+     * kernels}
+     *
+     * @param wordSize bytes of a word: 4 or 8
+     */
     public static int nameOffset(int wordSize) {
         return wordSize == 8 ? 24 : 12;
     }

@@ -18,18 +18,27 @@ public final class VersionTable {
     private final Bytes bytes;
     private final Encoding encoding;
 
-    /** A view on the section's contents; a rest shorter than an entry is not looked at. */
+    /**
+     * A view on the section's contents; a rest shorter than an entry is not looked at.
+     *
+     * @param bytes the contents of {@code __versions}, shared
+     * @param encoding how numbers are written
+     */
     public VersionTable(Bytes bytes, Encoding encoding) {
         this.bytes = bytes;
         this.encoding = encoding;
     }
 
-    /** Number of entries. */
+    /** {@return number of entries} */
     public int count() {
         return bytes.size() / ENTRY_SIZE;
     }
 
-    /** The word that holds the CRC, which is its low 32 bits. */
+    /**
+     * {@return the word that holds the CRC, which is its low 32 bits}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public long crc(int index) {
         return bytes.readWord(Objects.checkIndex(index, count()) * ENTRY_SIZE, encoding);
     }
@@ -42,12 +51,20 @@ public final class VersionTable {
         return Math.min(bytes.textLength(nameAt(index)), ENTRY_SIZE - encoding.wordSize());
     }
 
-    /** The name: up to its NUL or the end of the entry. */
+    /**
+     * {@return the name, one character a byte: up to its NUL or the end of the entry}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public String name(int index) {
         return bytes.slice(nameAt(index), nameLength(index)).toLatin1();
     }
 
-    /** Hash of the name: {@link SymbolTable#hashOf} of it. */
+    /**
+     * {@return hash of the name: {@link SymbolTable#hashOf} of it}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     */
     public int nameHash(int index) {
         byte[] array = bytes.array;
         int i = bytes.start + nameAt(index);
@@ -61,7 +78,13 @@ public final class VersionTable {
         return hash;
     }
 
-    /** Whether entry {@code index} has the name of symbol {@code symbol}. */
+    /**
+     * {@return whether entry {@code index} has the name of symbol {@code symbol}}
+     *
+     * @param index index of the entry, {@code [0, count())}
+     * @param symbols the table that the symbol is in
+     * @param symbol index of the symbol
+     */
     public boolean sameName(int index, SymbolTable symbols, int symbol) {
         int length = nameLength(index);
         if (length != symbols.nameLength(symbol)) {
@@ -78,7 +101,11 @@ public final class VersionTable {
         return true;
     }
 
-    /** Index of the first entry of that name, or −1. */
+    /**
+     * {@return index of the first entry of that name, or −1}
+     *
+     * @param name a name, one character a byte
+     */
     public int indexOf(String name) {
         for (int i = 0; i < count(); i++) {
             if (name(i).equals(name)) {

@@ -9,6 +9,7 @@ import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.RelocationFailure;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Every way a load or an unload can fail in this module: errno and what the kernel logs. Texts are
@@ -19,7 +20,8 @@ public final class Failures {
 
     private static LoadException failure(
             Errno errno, LogLevel level, String format, Object... arguments) {
-        return new LoadException(errno, new LogLine(level, format.formatted(arguments)));
+        return new LoadException(
+                errno, new LogLine(level, String.format(Locale.ROOT, format, arguments)));
     }
 
     /** The file is for another machine. */
@@ -30,6 +32,12 @@ public final class Failures {
     /** No symbol table. */
     public static LoadException noSymbols(String name) {
         return failure(Errno.ENOEXEC, WARNING, "%s: module has no symbols (stripped?)", name);
+    }
+
+    /** Ours: the symbol table's strings are no section. */
+    public static LoadException noStrings(String name, int link) {
+        return failure(
+                Errno.ENOEXEC, ERR, "%s: symbol table has section %d for its strings", name, link);
     }
 
     /** No {@code struct module}. */
@@ -77,8 +85,12 @@ public final class Failures {
     }
 
     /** {@code module_layout} has another CRC, or none and forced loading is off. */
-    public static LoadException wrongStructModuleVersion(List<LogLine> lines) {
-        return new LoadException(Errno.ENOEXEC, lines);
+    public static LoadException wrongStructModuleVersion(String name, List<LogLine> lines) {
+        return lines.isEmpty()
+                ? LoadException.silent(
+                        Errno.ENOEXEC,
+                        name + " has no version of module_layout and forced loading is off")
+                : new LoadException(Errno.ENOEXEC, lines);
     }
 
     /** No vermagic, and forced loading is off. */
@@ -137,7 +149,11 @@ public final class Failures {
     /** No room for per-CPU data. */
     public static LoadException noPerCpuMemory(String name, long size) {
         return failure(
-                Errno.ENOMEM, WARNING, "%s: Could not allocate %d bytes percpu data", name, size);
+                Errno.ENOMEM,
+                WARNING,
+                "%s: Could not allocate %s bytes percpu data",
+                name,
+                Long.toUnsignedString(size));
     }
 
     /** Both kinds of constructors. */

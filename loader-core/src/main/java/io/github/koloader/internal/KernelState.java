@@ -15,6 +15,7 @@ import io.github.koloader.memory.ModuleAllocator;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
@@ -98,7 +99,7 @@ public final class KernelState {
 
     /** Logs a line. */
     public void log(LogLevel level, String format, Object... arguments) {
-        log.add(new LogLine(level, format.formatted(arguments)));
+        log.add(new LogLine(level, String.format(Locale.ROOT, format, arguments)));
     }
 
     /** Whether this is the first time since boot that {@code what} happens. */

@@ -111,6 +111,12 @@ public final class LoadedModule {
         this.facade = facades.apply(this);
     }
 
+    /** Whether somebody but its users and the kernel itself holds a reference on it. */
+    public boolean hasReferenceToGive() {
+        int kernels = state == ModuleState.LIVE || state == ModuleState.GOING ? 1 : 2;
+        return references - kernels > users.size();
+    }
+
     /** What it is loaded from, during the load. */
     public ModuleImage image() {
         ModuleImage current = image;
@@ -135,11 +141,45 @@ public final class LoadedModule {
                             block.slice((int) room.coreStrings(), (int) room.coreStringSize()),
                             symbols.encoding());
         } else {
-            symbols = SymbolTable.EMPTY;
+            symbols = symbolsThatStay();
         }
         symbolValues = new long[0];
         image = null;
         placement.dropFile();
+    }
+
+    /** Without kallsyms: a copy of the symbols whose sections stay, with their final values. */
+    private SymbolTable symbolsThatStay() {
+        int entrySize = symbols.encoding().symbolSize();
+        int count = 0;
+        int stringSize = 0;
+        for (int i = 0; i < symbols.count(); i++) {
+            if (stays(i)) {
+                count++;
+                stringSize += symbols.nameLength(i) + 1;
+            }
+        }
+        byte[] entries = new byte[count * entrySize];
+        byte[] strings = new byte[stringSize];
+        int entryAt = 0;
+        int nameAt = 0;
+        for (int i = 0; i < symbols.count(); i++) {
+            if (stays(i)) {
+                nameAt += symbols.copyName(i, strings, nameAt);
+                symbols.copyEntry(
+                        i, entries, entryAt, symbolValues[i], nameAt - symbols.nameLength(i) - 1);
+                entryAt += entrySize;
+            }
+        }
+        return new SymbolTable(Bytes.wrap(entries), Bytes.wrap(strings), symbols.encoding());
+    }
+
+    private boolean stays(int symbol) {
+        int section = symbols.sectionIndex(symbol);
+        return symbol == 0
+                || section < placement.count()
+                        && placement.layout().blockOf(section) >= 0
+                        && !placement.layout().isInit(section);
     }
 
     /** Its layout. */

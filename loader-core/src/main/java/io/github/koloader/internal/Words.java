@@ -44,6 +44,25 @@ public final class Words {
                 : Integer.toUnsignedLong(readInt(array, at, bigEndian));
     }
 
+    /**
+     * Index of the first zero byte at or after {@code from}, or {@code end} if there is none before
+     * it.
+     */
+    public static int indexOfZero(byte[] array, int from, int end) {
+        int at = from;
+        for (; at <= end - 8; at += 8) {
+            long eight = (long) LONG_LE.get(array, at);
+            long zeros = eight - 0x01010101_01010101L & ~eight & 0x80808080_80808080L;
+            if (zeros != 0) {
+                return at + (Long.numberOfTrailingZeros(zeros) >>> 3);
+            }
+        }
+        while (at < end && array[at] != 0) {
+            at++;
+        }
+        return Math.min(at, end);
+    }
+
     /** Writes the low 16 bits of {@code value}. */
     public static void writeShort(byte[] array, int at, int value, boolean bigEndian) {
         if (bigEndian) {

@@ -13,6 +13,8 @@ public record Address(long value) implements Comparable<Address> {
     /**
      * Reads {@code 0x…} or plain hexadecimal digits.
      *
+     * @param hex the digits, with or without {@code 0x}
+     * @return the address they stand for
      * @throws NumberFormatException if there are none or more than 64 bits
      */
     public static Address parse(String hex) {
@@ -20,17 +22,25 @@ public record Address(long value) implements Comparable<Address> {
                 Long.parseUnsignedLong(hex.startsWith("0x") ? hex.substring(2) : hex, 16));
     }
 
-    /** This address plus {@code bytes}, modulo 2^64. */
+    /**
+     * {@return this address plus {@code bytes}, modulo 2^64}
+     *
+     * @param bytes what to add; negative to go down
+     */
     public Address plus(long bytes) {
         return new Address(value + bytes);
     }
 
-    /** Bytes from {@code other} up to this one, modulo 2^64. */
+    /**
+     * {@return bytes from {@code other} up to this one, modulo 2^64}
+     *
+     * @param other the address to count from
+     */
     public long minus(Address other) {
         return value - other.value;
     }
 
-    /** Whether this is address 0. */
+    /** {@return whether this is address 0} */
     public boolean isNull() {
         return value == 0;
     }

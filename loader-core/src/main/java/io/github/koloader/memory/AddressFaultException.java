@@ -11,7 +11,7 @@ public final class AddressFaultException extends RuntimeException {
         this.address = address;
     }
 
-    /** The address touched. */
+    /** {@return the address touched} */
     public Address address() {
         return address;
     }

@@ -12,6 +12,8 @@ public record AddressRange(Address start, long size) {
     /**
      * Checks that the range does not wrap.
      *
+     * @param start the first
+     * @param size bytes, 0 … 2^63 − 1
      * @throws IllegalArgumentException if it does, or if {@code size} is negative
      */
     public AddressRange {
@@ -25,17 +27,26 @@ public record AddressRange(Address start, long size) {
                 start);
     }
 
-    /** The addresses from {@code start} up to but not including {@code end}. */
+    /**
+     * {@return the addresses from {@code start} up to but not including {@code end}}
+     *
+     * @param start the first address
+     * @param end the first address behind it
+     */
     public static AddressRange between(long start, long end) {
         return new AddressRange(new Address(start), end - start);
     }
 
-    /** The first address behind it, modulo 2^64. */
+    /** {@return the first address behind it, modulo 2^64} */
     public Address end() {
         return start.plus(size);
     }
 
-    /** Whether {@code address} lies in it. */
+    /**
+     * {@return whether {@code address} lies in it}
+     *
+     * @param address any address
+     */
     public boolean contains(Address address) {
         return Long.compareUnsigned(address.value() - start.value(), size) < 0;
     }

@@ -23,13 +23,17 @@ public final class AddressSpace {
     private final boolean bigEndian;
     private final TreeMap<Long, Region> regions = new TreeMap<>(Long::compareUnsigned);
 
-    /** An empty address space of a machine with that word size and byte order. */
+    /**
+     * An empty address space of a machine with that word size and byte order.
+     *
+     * @param encoding word size and byte order
+     */
     public AddressSpace(Encoding encoding) {
         this.encoding = encoding;
         this.bigEndian = encoding.bigEndian();
     }
 
-    /** Word size and byte order. */
+    /** {@return word size and byte order} */
     public Encoding encoding() {
         return encoding;
     }
@@ -37,6 +41,7 @@ public final class AddressSpace {
     /**
      * Adds a region. One of size 0 takes no address and is not kept.
      *
+     * @param region what to add; its bytes are shared
      * @throws IllegalArgumentException if it overlaps another, or does not fit into 32 bits on a
      *     32-bit machine
      */
@@ -63,6 +68,7 @@ public final class AddressSpace {
     /**
      * Takes a region away.
      *
+     * @param region a region that was mapped
      * @throws IllegalArgumentException if it is not mapped
      */
     public void unmap(Region region) {
@@ -73,17 +79,26 @@ public final class AddressSpace {
         checkArgument(removed, "%s is not mapped", region);
     }
 
-    /** Changes a region's rights. */
+    /**
+     * Changes a region's rights.
+     *
+     * @param region a region of this address space
+     * @param rights what may be done with it from now on
+     */
     public void protect(Region region, Rights rights) {
         region.protect(rights);
     }
 
-    /** All regions, lowest address first; a view. */
+    /** {@return all regions, lowest address first; a view} */
     public Collection<Region> regions() {
         return Collections.unmodifiableCollection(regions.values());
     }
 
-    /** The region that {@code address} lies in, if any. */
+    /**
+     * {@return the region that {@code address} lies in; empty if there is none}
+     *
+     * @param address any address
+     */
     public Optional<Region> regionAt(Address address) {
         return Optional.ofNullable(find(address.value()));
     }
@@ -119,33 +134,57 @@ public final class AddressSpace {
         return offset <= region.size() - size ? region.start + (int) offset : -1;
     }
 
-    /** The byte at {@code address}, 0 … 255. */
+    /**
+     * {@return the byte at {@code address}, 0 … 255}
+     *
+     * @param address the address to read
+     */
     public int readByte(Address address) {
         Region region = touch(address.value(), false);
         return region.array[indexIn(region, address.value(), 1)] & 0xff;
     }
 
-    /** 16 bits, 0 … 65535. */
+    /**
+     * {@return 16 bits at {@code address}, 0 … 65535}
+     *
+     * @param address address of the first of two bytes
+     */
     public int readShort(Address address) {
         return (int) readNumber(address, 2);
     }
 
-    /** 32 bits. */
+    /**
+     * {@return 32 bits at {@code address}}
+     *
+     * @param address address of the first of four bytes
+     */
     public int readInt(Address address) {
         return (int) readNumber(address, 4);
     }
 
-    /** 64 bits. */
+    /**
+     * {@return 64 bits at {@code address}}
+     *
+     * @param address address of the first of eight bytes
+     */
     public long readLong(Address address) {
         return readNumber(address, 8);
     }
 
-    /** A word of the machine; 32 bits are zero-extended. */
+    /**
+     * {@return a word of the machine at {@code address}; 32 bits are zero-extended}
+     *
+     * @param address address of its first byte
+     */
     public long readWord(Address address) {
         return readNumber(address, encoding.wordSize());
     }
 
-    /** The pointer at {@code address}. */
+    /**
+     * {@return the pointer at {@code address}}
+     *
+     * @param address address of its first byte
+     */
     public Address readPointer(Address address) {
         return new Address(readWord(address));
     }
@@ -169,28 +208,53 @@ public final class AddressSpace {
         };
     }
 
-    /** Writes the low 8 bits of {@code value}. */
+    /**
+     * Writes the low 8 bits of {@code value}.
+     *
+     * @param address the address to write to
+     * @param value the number; higher bits are not looked at
+     */
     public void writeByte(Address address, int value) {
         Region region = touch(address.value(), true);
         region.array[indexIn(region, address.value(), 1)] = (byte) value;
     }
 
-    /** Writes the low 16 bits of {@code value}. */
+    /**
+     * Writes the low 16 bits of {@code value}.
+     *
+     * @param address address of the first of two bytes
+     * @param value the number; higher bits are not looked at
+     */
     public void writeShort(Address address, int value) {
         writeNumber(address, value, 2);
     }
 
-    /** Writes 32 bits. */
+    /**
+     * Writes 32 bits.
+     *
+     * @param address address of the first of four bytes
+     * @param value the number
+     */
     public void writeInt(Address address, int value) {
         writeNumber(address, value, 4);
     }
 
-    /** Writes 64 bits. */
+    /**
+     * Writes 64 bits.
+     *
+     * @param address address of the first of eight bytes
+     * @param value the number
+     */
     public void writeLong(Address address, long value) {
         writeNumber(address, value, 8);
     }
 
-    /** Writes a word of the machine. */
+    /**
+     * Writes a word of the machine.
+     *
+     * @param address address of its first byte
+     * @param value the number; a 32-bit machine takes its low half
+     */
     public void writeWord(Address address, long value) {
         writeNumber(address, value, encoding.wordSize());
     }
@@ -221,7 +285,12 @@ public final class AddressSpace {
         }
     }
 
-    /** {@code size} bytes from {@code address} on. */
+    /**
+     * {@return {@code size} bytes from {@code address} on}
+     *
+     * @param address address of the first
+     * @param size number of bytes, at least 0
+     */
     public byte[] read(Address address, int size) {
         byte[] bytes = new byte[size];
         for (int done = 0; done < size; ) {
@@ -235,7 +304,12 @@ public final class AddressSpace {
         return bytes;
     }
 
-    /** Writes all of {@code bytes} from {@code address} on, or faults before it has written any. */
+    /**
+     * Writes all of {@code bytes} from {@code address} on, or faults before it has written any.
+     *
+     * @param address address of the first
+     * @param bytes what to write
+     */
     public void write(Address address, byte[] bytes) {
         touchAll(address, bytes.length);
         for (int done = 0; done < bytes.length; ) {
@@ -249,7 +323,7 @@ public final class AddressSpace {
     }
 
     /**
-     * The text from {@code address} up to its NUL, one character a byte.
+     * {@return the text from {@code address} up to its NUL or the limit, one character a byte}
      *
      * @param address where it starts
      * @param limit how many bytes to look at at the most
@@ -266,7 +340,12 @@ public final class AddressSpace {
         return text.toString();
     }
 
-    /** Writes {@code text}, one byte a character, and a NUL. */
+    /**
+     * Writes {@code text}, one byte a character, and a NUL.
+     *
+     * @param address address of the first byte
+     * @param text characters up to U+00FF
+     */
     public void writeText(Address address, String text) {
         byte[] bytes = text.getBytes(ISO_8859_1);
         byte[] withNul = new byte[bytes.length + 1];

@@ -3,6 +3,8 @@ package io.github.koloader.memory;
 import static com.google.common.base.Preconditions.checkArgument;
 
 import com.google.common.collect.ImmutableList;
+import java.util.Collections;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 
@@ -30,20 +32,27 @@ public final class Layout {
      * @param parts its pieces, lowest first, without gaps; none of size 0 is left out
      */
     public record Block(long size, List<Part> parts) {
-        /** Copies the list. */
+        /**
+         * Copies the list.
+         *
+         * @param size bytes, whole pages where the kernel separates rights
+         * @param parts its pieces, lowest first, without gaps; none of size 0 is left out
+         */
         public Block {
             parts = List.copyOf(parts);
             checkArgument(!parts.isEmpty(), "a block without parts");
         }
 
-        /** The types it holds. */
+        /** {@return the types it holds} */
         public Set<MemoryType> types() {
-            return parts.stream()
-                    .map(Part::type)
-                    .collect(java.util.stream.Collectors.toUnmodifiableSet());
+            EnumSet<MemoryType> types = EnumSet.noneOf(MemoryType.class);
+            for (Part part : parts) {
+                types.add(part.type());
+            }
+            return Collections.unmodifiableSet(types);
         }
 
-        /** Whether it is dropped once init has run. */
+        /** {@return whether it is dropped once init has run} */
         public boolean isInit() {
             return parts.get(0).type().isInit();
         }
@@ -75,7 +84,7 @@ public final class Layout {
         /** For a kernel without kallsyms. */
         public static final Kallsyms NONE = new Kallsyms(-1, 0, 0, 0, 0, 0, -1, 0, 0);
 
-        /** Whether there are tables. */
+        /** {@return whether there are tables} */
         public boolean present() {
             return coreBlock >= 0;
         }
@@ -109,37 +118,53 @@ public final class Layout {
         this.kallsyms = kallsyms;
     }
 
-    /** The blocks, in the order in which they are allocated. */
+    /** {@return the blocks, in the order in which they are allocated} */
     public List<Block> blocks() {
         return blocks;
     }
 
-    /** Number of sections, section 0 included. */
+    /** {@return number of sections, section 0 included} */
     public int sectionCount() {
         return sectionBlocks.length;
     }
 
-    /** Index of the block a section lies in, or −1 if it takes no memory. */
+    /**
+     * {@return index of the block a section lies in, or −1 if it takes no memory}
+     *
+     * @param section index of the section, {@code [0, sectionCount())}
+     */
     public int blockOf(int section) {
         return sectionBlocks[section];
     }
 
-    /** Offset of a section in its block, bytes. */
+    /**
+     * {@return offset of a section in its block, bytes}
+     *
+     * @param section index of the section, {@code [0, sectionCount())}
+     */
     public long offsetOf(int section) {
         return sectionOffsets[section];
     }
 
-    /** The kind of memory a section lies in; of one that takes no memory, anything. */
+    /**
+     * {@return the kind of memory a section lies in; of one that takes no memory, anything}
+     *
+     * @param section index of the section, {@code [0, sectionCount())}
+     */
     public MemoryType typeOf(int section) {
         return sectionTypes[section];
     }
 
-    /** Whether a section lies in memory that is dropped once init has run. */
+    /**
+     * {@return whether a section lies in memory that is dropped once init has run}
+     *
+     * @param section index of the section, {@code [0, sectionCount())}
+     */
     public boolean isInit(int section) {
         return sectionBlocks[section] >= 0 && blocks.get(sectionBlocks[section]).isInit();
     }
 
-    /** Where the symbols go. */
+    /** {@return where the symbols go} */
     public Kallsyms kallsyms() {
         return kallsyms;
     }

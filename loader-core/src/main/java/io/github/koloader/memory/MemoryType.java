@@ -31,17 +31,17 @@ public enum MemoryType {
         this.init = init;
     }
 
-    /** The kernel's name of it, such as {@code MOD_TEXT}. */
+    /** {@return the kernel's name of it, such as {@code MOD_TEXT}} */
     public String kernelName() {
         return kernelName;
     }
 
-    /** Rights from complete formation until init has run. */
+    /** {@return rights from complete formation until init has run} */
     public Rights rights() {
         return rights;
     }
 
-    /** Whether it is dropped once init has run. */
+    /** {@return whether it is dropped once init has run} */
     public boolean isInit() {
         return init;
     }

@@ -38,11 +38,17 @@ public interface ModuleAllocator {
     /**
      * Finds room.
      *
+     * @param request what memory is asked for
      * @return its address, a multiple of the alignment; empty if there is no room, so that the load
      *     fails with ENOMEM
      */
     Optional<Address> allocate(Request request);
 
-    /** Gives back what {@link #allocate} answered to an equal request. */
+    /**
+     * Gives back what {@link #allocate} answered to an equal request.
+     *
+     * @param address what {@link #allocate} answered
+     * @param request what it was asked
+     */
     void free(Address address, Request request);
 }

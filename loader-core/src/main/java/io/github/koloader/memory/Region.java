@@ -53,22 +53,29 @@ public final class Region {
         this.name = name;
     }
 
-    /** A region of {@code size} zero bytes that the kernel owns. */
+    /**
+     * {@return a region of {@code size} zero bytes that the kernel owns}
+     *
+     * @param base address of its first byte
+     * @param size bytes
+     * @param rights what may be done with it
+     * @param name what it is, for people
+     */
     public static Region zeroed(Address base, int size, Rights rights, String name) {
         return new Region(base, new byte[size], 0, size, rights, "kernel", name);
     }
 
-    /** Address of its first byte. */
+    /** {@return address of its first byte} */
     public Address base() {
         return base;
     }
 
-    /** Bytes. */
+    /** {@return its size, bytes} */
     public int size() {
         return size;
     }
 
-    /** What may be done with it now. */
+    /** {@return what may be done with it now} */
     public Rights rights() {
         return rights;
     }
@@ -77,17 +84,17 @@ public final class Region {
         this.rights = newRights;
     }
 
-    /** Name of the module it belongs to, or {@code kernel}. */
+    /** {@return name of the module it belongs to, or {@code kernel}} */
     public String owner() {
         return owner;
     }
 
-    /** What it is. */
+    /** {@return what it is, for people} */
     public String name() {
         return name;
     }
 
-    /** A copy of its bytes as they are now. */
+    /** {@return a copy of its bytes as they are now} */
     public Bytes contents() {
         byte[] copy = new byte[size];
         System.arraycopy(array, start, copy, 0, size);

@@ -17,12 +17,12 @@ public enum Rights {
         this.letters = letters;
     }
 
-    /** Whether it can be written to. */
+    /** {@return whether it can be written to} */
     public boolean writable() {
         return this == READ_WRITE || this == READ_WRITE_EXECUTE;
     }
 
-    /** Whether it can be executed. */
+    /** {@return whether it can be executed} */
     public boolean executable() {
         return this == READ_EXECUTE || this == READ_WRITE_EXECUTE;
     }

@@ -43,20 +43,26 @@ public final class KoReader {
         this.limit = limit;
     }
 
-    /** A reader of modules for every machine. */
+    /** {@return a reader of modules for every machine} */
     public static KoReader any() {
         return ANY;
     }
 
     /**
-     * A reader of modules for one architecture, which goes by its class and byte order as its
-     * kernel does.
+     * {@return a reader of modules for one architecture, which goes by its class and byte order as
+     * its kernel does}
+     *
+     * @param architecture whose modules it reads
      */
     public static KoReader of(Architecture architecture) {
         return new KoReader(requireNonNull(architecture), DEFAULT_LIMIT);
     }
 
-    /** The same reader with another limit on a module's bytes, unpacked. */
+    /**
+     * {@return the same reader with another limit on a module's bytes, unpacked}
+     *
+     * @param bytes 0 … 2^31 − 9; more is refused with EFBIG
+     */
     public KoReader withLimit(long bytes) {
         checkArgument(bytes >= 0 && bytes <= Integer.MAX_VALUE - 8, "limit %s", bytes);
         return new KoReader(expected, bytes);
@@ -65,6 +71,8 @@ public final class KoReader {
     /**
      * Reads a file.
      *
+     * @param file a module file, plain or packed
+     * @return the module in it
      * @throws IOException if it cannot be read
      * @throws LoadException if it is no module: ENOEXEC, EINVAL if it is empty or cannot be
      *     unpacked, EFBIG beyond the limit
@@ -76,25 +84,39 @@ public final class KoReader {
     /**
      * Reads the bytes of a file.
      *
+     * @param bytes all bytes of a module file, plain or packed; copied
+     * @return the module in them
      * @throws LoadException as {@link #read(Path)}
      */
     public static ModuleImage read(byte[] bytes) {
         return ANY.readImage(Bytes.copyOf(bytes));
     }
 
-    /** As {@link #read(Path)}, by this reader. */
+    /**
+     * Reads a file as {@link #read(Path)} does, by this reader.
+     *
+     * @param file a module file, plain or packed
+     * @return the module in it
+     * @throws IOException if it cannot be read
+     */
     public ModuleImage readImage(Path file) throws IOException {
         return readImage(readBytes(file));
     }
 
-    /** As {@link #read(byte[])}, by this reader. */
+    /**
+     * Reads bytes as {@link #read(byte[])} does, by this reader.
+     *
+     * @param bytes all bytes of a module file, plain or packed; shared
+     * @return the module in them
+     */
     public ModuleImage readImage(Bytes bytes) {
         return ElfParser.parse(unpack(bytes), expected);
     }
 
     /**
-     * The bytes of a file, unpacked if it is packed, and not looked at further.
+     * {@return the bytes of a file, unpacked if it is packed, and not looked at further}
      *
+     * @param file a module file, plain or packed
      * @throws IOException if it cannot be read
      * @throws LoadException EINVAL if it is empty or cannot be unpacked, EFBIG beyond the limit
      */
@@ -103,8 +125,10 @@ public final class KoReader {
     }
 
     /**
-     * The architecture that an unpacked file is for; empty if it is no ELF file, or for a machine
-     * not known here.
+     * {@return the architecture that an unpacked file is for; empty if it is no ELF file, or for a
+     * machine not known here}
+     *
+     * @param file all bytes of the unpacked file
      */
     public static Optional<Architecture> architectureOf(Bytes file) {
         return ElfParser.architectureOf(file);

@@ -18,8 +18,9 @@ public final class KoWriter {
     private KoWriter() {}
 
     /**
-     * The bytes of a file with that image.
+     * {@return the bytes of a file with that image}
      *
+     * @param image what to write
      * @throws IllegalArgumentException if it has no section {@code .shstrtab} that holds the names
      *     of all sections, or a section does not lie behind the ELF header and below 2 GiB
      */
@@ -39,7 +40,13 @@ public final class KoWriter {
         return ElfWriter.write(image, names, nameOffsets);
     }
 
-    /** Writes a file; see {@link #write(ModuleImage)}. */
+    /**
+     * Writes a file; see {@link #write(ModuleImage)}.
+     *
+     * @param image what to write
+     * @param file where to; an existing file is replaced
+     * @throws IOException if it cannot be written
+     */
     public static void write(ModuleImage image, Path file) throws IOException {
         Files.write(file, write(image));
     }

@@ -47,6 +47,7 @@ public final class ModinfoText {
      * Reads a module.
      *
      * @param file all bytes of the unpacked file
+     * @return what is to be printed
      * @throws LoadException ENOEXEC if it is not ELF, EINVAL if its section headers cannot be read,
      *     ENOENT if it has no section {@code .modinfo}
      */
@@ -115,17 +116,29 @@ public final class ModinfoText {
 
     /**
      * Entries of the section in its order, then those of the signature: {@code sig_id} and so on.
+     *
+     * @return all of them
      */
     public List<Modinfo.Entry> entries() {
         return entries;
     }
 
-    /** The signature, if the file has one. */
+    /**
+     * The signature.
+     *
+     * @return empty if the file has none
+     */
     public Optional<ModuleSignature> signature() {
         return signature;
     }
 
-    /** The first line: {@code filename:} and the name. */
+    /**
+     * The first line: {@code filename:} and the name.
+     *
+     * @param file the name, one character a byte
+     * @param separator what ends the line
+     * @return the line
+     */
     public static String filename(String file, char separator) {
         return pad("filename:") + file + separator;
     }
@@ -135,6 +148,7 @@ public final class ModinfoText {
      *
      * @param separator what ends each: {@code '\n'}; with NUL, entries are printed as {@code
      *     tag=value}
+     * @return the lines, one character a byte
      */
     public String everything(char separator) {
         StringBuilder text = new StringBuilder();
@@ -165,8 +179,11 @@ public final class ModinfoText {
     }
 
     /**
-     * The values with that tag alone, each ended by {@code separator}; nothing if there are none.
-     * For {@code parm}, the parameters.
+     * The values with one tag alone; for {@code parm}, the parameters.
+     *
+     * @param tag the tag, one character a byte
+     * @param separator what ends each
+     * @return the values, one character a byte; nothing if there are none
      */
     public String field(String tag, char separator) {
         StringBuilder text = new StringBuilder();
@@ -200,6 +217,8 @@ public final class ModinfoText {
     /**
      * Entries {@code parm} and {@code parmtype} that lack the colon, which kmod complains about:
      * {@code tag=value}.
+     *
+     * @return them, in the section's order
      */
     public List<String> invalidParameters() {
         return entries.stream()

@@ -1,7 +1,6 @@
 package io.github.koloader.elf;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
-import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
@@ -21,7 +20,8 @@ import java.util.Optional;
  *
  * <pre>{@code
  * Bytes file = KoReader.any().unpackedBytes(Path.of("hello-signed.ko"));
- * ModuleSignature.of(file).ifPresent(signature -> System.out.println(signature.signer().toLatin1()));
+ * ModuleSignature signature = ModuleSignature.of(file).orElseThrow();
+ * System.out.println(signature.signer().toLatin1());
  * }</pre>
  *
  * @param trailer the information at the end of the file
@@ -45,16 +45,6 @@ public record ModuleSignature(
             List.of("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3");
     private static final List<String> ID_TYPES = List.of("PGP", "X509", "PKCS#7");
     private static final int ALGORITHMS = 2; // DSA and RSA
-
-    /** Checks for nulls. */
-    public ModuleSignature {
-        requireNonNull(trailer);
-        requireNonNull(idType);
-        requireNonNull(signer);
-        requireNonNull(keyId);
-        requireNonNull(hashAlgorithm);
-        requireNonNull(signature);
-    }
 
     /**
      * The 12 bytes before the marker, whatever they say. Numbers are unsigned.
@@ -116,6 +106,7 @@ public record ModuleSignature(
      * answer, never an exception.
      *
      * @param file all bytes of the unpacked file
+     * @return the signature; empty if there is none
      */
     public static Optional<ModuleSignature> of(Bytes file) {
         return trailer(file)

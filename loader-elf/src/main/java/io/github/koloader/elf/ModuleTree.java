@@ -57,6 +57,9 @@ public final class ModuleTree {
      * Reads all files below a directory whose names end in {@code .ko}, {@code .ko.gz}, {@code
      * .ko.xz} or {@code .ko.zst}. The links {@code build} and {@code source} are not followed.
      *
+     * @param directory where to look, at any depth
+     * @param reader what reads them
+     * @return the modules, those that the reader refuses included
      * @throws IOException if the directory or a file cannot be read
      */
     public static ModuleTree read(Path directory, KoReader reader) throws IOException {
@@ -74,8 +77,9 @@ public final class ModuleTree {
     }
 
     /**
-     * The module files below a directory, by path.
+     * {@return the module files below a directory, by path}
      *
+     * @param directory where to look, at any depth
      * @throws IOException if it cannot be read
      */
     public static List<Path> files(Path directory) throws IOException {
@@ -87,7 +91,7 @@ public final class ModuleTree {
         }
     }
 
-    /** All files, exporters before importers. */
+    /** {@return all files, exporters before importers} */
     public List<Entry> entries() {
         return entries;
     }
@@ -172,6 +176,9 @@ public final class ModuleTree {
     /**
      * Loads all modules into a kernel, in order; one that is refused does not keep the others from
      * being tried.
+     *
+     * @param kernel where to load them
+     * @return what came of each, in the order of {@link #entries()}
      */
     public List<Outcome> loadInto(Kernel kernel) {
         List<Outcome> outcomes = new ArrayList<>(entries.size());
@@ -202,6 +209,8 @@ public final class ModuleTree {
      * Unloads all modules of a kernel, newest first. Permanent ones (init without exit) are
      * unloaded by force.
      *
+     * @param kernel whose modules
+     * @return how many are gone, and which are not
      * @see Kernel#forceUnload
      */
     public static Unloading unloadAll(Kernel kernel) {

@@ -54,13 +54,13 @@ public class ImageArbitraries extends DomainContextBase {
         this.architectures = List.copyOf(architectures);
     }
 
-    /** One of the architectures. */
+    /** {@return one of the architectures} */
     @Provide
     public Arbitrary<Architecture> architectures() {
         return Arbitraries.of(architectures);
     }
 
-    /** An image for one of the architectures. */
+    /** {@return an image for one of the architectures} */
     @Provide
     public Arbitrary<ModuleImage> moduleImages() {
         return Combinators.combine(plans(names()), Arbitraries.of(architectures))
@@ -68,14 +68,18 @@ public class ImageArbitraries extends DomainContextBase {
                 .withoutEdgeCases();
     }
 
-    /** Images for that architecture. */
+    /**
+     * {@return images for that architecture}
+     *
+     * @param architecture whose relocations they have
+     */
     public static Arbitrary<ModuleImage> images(Architecture architecture) {
         return images(architecture, names());
     }
 
     /**
-     * Images for that architecture with a module name of yours, so that several can be loaded into
-     * one kernel.
+     * {@return images for that architecture with a module name of yours, so that several can be
+     * loaded into one kernel}
      *
      * @param architecture whose relocations they have
      * @param name names of modules, as short as the kernel wants them

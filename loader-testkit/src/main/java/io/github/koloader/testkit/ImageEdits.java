@@ -29,7 +29,7 @@ public final class ImageEdits {
     private ImageEdits() {}
 
     /**
-     * The first {@code length} bytes of a file.
+     * {@return the first {@code length} bytes of a file}
      *
      * @param file what to cut
      * @param length bytes that stay, 0 … the file's length
@@ -39,7 +39,12 @@ public final class ImageEdits {
         return Arrays.copyOf(file, length);
     }
 
-    /** The image for another machine. */
+    /**
+     * {@return the image for another machine}
+     *
+     * @param image what to edit
+     * @param machine {@code e_machine}, 0 … 65535
+     */
     public static ModuleImage withMachine(ModuleImage image, int machine) {
         ModuleImage.Builder builder = ModuleImage.builder(machine, image.encoding());
         image.sections().stream().skip(1).forEach(builder::section);
@@ -47,7 +52,12 @@ public final class ImageEdits {
     }
 
     /**
-     * The image with another section in the place of one; sections keep their places in the file.
+     * {@return the image with another section in the place of one; sections keep their places in
+     * the file}
+     *
+     * @param image what to edit
+     * @param index index of the section that goes
+     * @param section what comes in its place
      */
     public static ModuleImage withSection(ModuleImage image, int index, Section section) {
         Objects.checkIndex(index, image.sections().size());
@@ -58,12 +68,24 @@ public final class ImageEdits {
         return builder.flags(image.flags()).fileSize(image.fileSize()).build();
     }
 
-    /** The image with other flags of a section. */
+    /**
+     * {@return the image with other flags of a section}
+     *
+     * @param image what to edit
+     * @param index index of the section
+     * @param flags {@code sh_flags}: bits of {@link SectionFlags}
+     */
     public static ModuleImage withSectionFlags(ModuleImage image, int index, long flags) {
         return withSection(image, index, image.section(index).withFlags(SectionFlags.of(flags)));
     }
 
-    /** The image with another type of a section that has bytes before and after. */
+    /**
+     * {@return the image with another type of a section that has bytes before and after}
+     *
+     * @param image what to edit
+     * @param index index of the section
+     * @param type its {@code sh_type}
+     */
     public static ModuleImage withSectionType(ModuleImage image, int index, SectionType type) {
         Section old = image.section(index);
         return withSection(
@@ -83,8 +105,11 @@ public final class ImageEdits {
     }
 
     /**
-     * The image with another size of a section without bytes in the file.
+     * {@return the image with another size of a section without bytes in the file}
      *
+     * @param image what to edit
+     * @param index index of the section
+     * @param size bytes it takes in memory
      * @throws IllegalArgumentException if it has bytes
      */
     public static ModuleImage withNobitsSize(ModuleImage image, int index, long size) {
@@ -106,14 +131,26 @@ public final class ImageEdits {
                         old.contents()));
     }
 
-    /** The image with one more section at its end. */
+    /**
+     * {@return the image with one more section at its end}
+     *
+     * @param image what to edit
+     * @param section what to add
+     */
     public static ModuleImage withAddedSection(ModuleImage image, Section section) {
         ModuleImage.Builder builder = ModuleImage.builder(image.machine(), image.encoding());
         image.sections().stream().skip(1).forEach(builder::section);
         return builder.section(section).flags(image.flags()).fileSize(image.fileSize()).build();
     }
 
-    /** The image with other bytes in a section, from {@code offset} on. */
+    /**
+     * {@return the image with other bytes in a section, from {@code offset} on}
+     *
+     * @param image what to edit
+     * @param section index of the section
+     * @param offset bytes from its start
+     * @param bytes what comes there, inside the section
+     */
     public static ModuleImage withBytes(ModuleImage image, int section, int offset, byte... bytes) {
         byte[] contents = image.section(section).contents().toByteArray();
         Objects.checkFromIndexSize(offset, bytes.length, contents.length);
@@ -122,13 +159,27 @@ public final class ImageEdits {
                 image, section, image.section(section).withContents(Bytes.wrap(contents)));
     }
 
-    /** The image with another type of one relocation, 0 … 255 in a 32-bit file. */
+    /**
+     * {@return the image with another type of one relocation, 0 … 255 in a 32-bit file}
+     *
+     * @param image what to edit
+     * @param table one of its {@linkplain ModuleImage#relocations() relocation tables}
+     * @param entry index of the relocation in it
+     * @param type number of the type
+     */
     public static ModuleImage withRelocationType(
             ModuleImage image, RelocationTable table, int entry, int type) {
         return withInfo(image, table, entry, table.symbolIndex(entry), type);
     }
 
-    /** The image with another symbol of one relocation. */
+    /**
+     * {@return the image with another symbol of one relocation}
+     *
+     * @param image what to edit
+     * @param table one of its {@linkplain ModuleImage#relocations() relocation tables}
+     * @param entry index of the relocation in it
+     * @param symbolIndex index of the symbol; any number that the entry has bits for
+     */
     public static ModuleImage withSymbolIndex(
             ModuleImage image, RelocationTable table, int entry, int symbolIndex) {
         return withInfo(image, table, entry, symbolIndex, table.type(entry));
@@ -153,8 +204,13 @@ public final class ImageEdits {
     }
 
     /**
-     * The image with another offset of one relocation, bytes from the start of the section that it
-     * patches.
+     * {@return the image with another offset of one relocation, bytes from the start of the section
+     * that it patches}
+     *
+     * @param image what to edit
+     * @param table one of its {@linkplain ModuleImage#relocations() relocation tables}
+     * @param entry index of the relocation in it
+     * @param offset its {@code r_offset}
      */
     public static ModuleImage withRelocationOffset(
             ModuleImage image, RelocationTable table, int entry, long offset) {
@@ -162,8 +218,12 @@ public final class ImageEdits {
     }
 
     /**
-     * The image with another addend of one relocation.
+     * {@return the image with another addend of one relocation}
      *
+     * @param image what to edit
+     * @param table one of its {@linkplain ModuleImage#relocations() relocation tables}
+     * @param entry index of the relocation in it
+     * @param addend its {@code r_addend}, signed
      * @throws IllegalArgumentException if entries of that table carry none
      */
     public static ModuleImage withAddend(
@@ -183,7 +243,13 @@ public final class ImageEdits {
         return withBytes(image, table.section(), at + field, bytes);
     }
 
-    /** The image with another section index of one symbol: {@code st_shndx}, 0 … 65535. */
+    /**
+     * {@return the image with another section index of one symbol: {@code st_shndx}, 0 … 65535}
+     *
+     * @param image what to edit
+     * @param symbol index of the symbol
+     * @param section index of a section, or one of the reserved numbers
+     */
     public static ModuleImage withSymbolSection(ModuleImage image, int symbol, int section) {
         Encoding encoding = image.encoding();
         Objects.checkIndex(symbol, image.symbols().count());
@@ -194,7 +260,13 @@ public final class ImageEdits {
                 word(section, 2, encoding.bigEndian()));
     }
 
-    /** The image with another value of one symbol. */
+    /**
+     * {@return the image with another value of one symbol}
+     *
+     * @param image what to edit
+     * @param symbol index of the symbol
+     * @param value its {@code st_value}; a 32-bit file takes the low half
+     */
     public static ModuleImage withSymbolValue(ModuleImage image, int symbol, long value) {
         Encoding encoding = image.encoding();
         Objects.checkIndex(symbol, image.symbols().count());
@@ -206,8 +278,8 @@ public final class ImageEdits {
     }
 
     /**
-     * A valid image with its sections in another order: links, relocation sections and symbols
-     * follow.
+     * {@return a valid image with its sections in another order: links, relocation sections and
+     * symbols follow}
      *
      * @param image what to reorder
      * @param order indexes of its sections, each from 1 on once, in the order that they get

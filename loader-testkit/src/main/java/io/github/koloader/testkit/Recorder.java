@@ -49,7 +49,12 @@ public final class Recorder implements LoadObserver {
     private @Nullable ModuleImage image;
     private @Nullable JsonObject current;
 
-    /** A recorder of loads into a kernel of that architecture and release. */
+    /**
+     * A recorder of loads into a kernel of that architecture and release.
+     *
+     * @param architecture what the recorded kernel runs on
+     * @param release as {@code uname -r} prints it
+     */
     public Recorder(Architecture architecture, String release) {
         this.architecture = architecture;
         this.release = release;
@@ -192,7 +197,8 @@ public final class Recorder implements LoadObserver {
     }
 
     /**
-     * What was recorded so far: JSON, one line a load, with a line about the recording in front.
+     * {@return what was recorded so far: JSON, one line a load, with a line about the recording in
+     * front}
      */
     public List<String> lines() {
         JsonObject meta = new JsonObject();
@@ -209,6 +215,7 @@ public final class Recorder implements LoadObserver {
     /**
      * Writes what was recorded so far, packed if the name ends in {@code .gz}.
      *
+     * @param file where to; an existing file is replaced
      * @throws IOException if it cannot be written
      */
     public void write(Path file) throws IOException {

@@ -42,7 +42,7 @@ public record Recording(Path path, List<Line> lines) {
             this.fileKind = fileKind;
         }
 
-        /** The kind of a file that has such lines. */
+        /** {@return the kind of a file that has such lines} */
         public String fileKind() {
             return fileKind;
         }
@@ -60,17 +60,22 @@ public record Recording(Path path, List<Line> lines) {
             this.json = json;
         }
 
-        /** Its number, from 1. */
+        /** {@return its number, from 1} */
         public int number() {
             return number;
         }
 
-        /** What it records. */
+        /** {@return what it records} */
         public Kind kind() {
             return kind;
         }
 
-        /** The text of a field, or {@code otherwise} if it is absent or not a plain value. */
+        /**
+         * {@return the text of a field, or {@code otherwise} if it is absent or not a plain value}
+         *
+         * @param field name of the field
+         * @param otherwise what to answer without it
+         */
         public String text(String field, String otherwise) {
             JsonElement element = json.get(field);
             return element == null || !element.isJsonPrimitive()
@@ -89,7 +94,12 @@ public record Recording(Path path, List<Line> lines) {
         }
     }
 
-    /** Copies the list. */
+    /**
+     * Copies the list.
+     *
+     * @param path the file
+     * @param lines its lines
+     */
     public Recording {
         lines = List.copyOf(lines);
     }
@@ -97,6 +107,8 @@ public record Recording(Path path, List<Line> lines) {
     /**
      * Reads a recording.
      *
+     * @param path the file, packed if its name ends in {@code .gz}
+     * @return its lines; blank ones are left out
      * @throws IOException if the file cannot be read, a line is no JSON object, or its kind is
      *     unknown
      */

@@ -32,6 +32,8 @@ public final class Replay {
     /**
      * Replays a file.
      *
+     * @param file a recording
+     * @return what came of it
      * @throws IOException if it or a module file cannot be read, or a record has a kind or a form
      *     that is not known
      */
@@ -42,6 +44,8 @@ public final class Replay {
     /**
      * Replays a recording.
      *
+     * @param recording what to replay
+     * @return what came of it
      * @throws IOException if a module file cannot be read, or a record has a form that is not known
      */
     public ReplayResult run(Recording recording) throws IOException {

@@ -21,18 +21,28 @@ public record ReplayResult(
         int identical,
         List<String> missing,
         List<Difference> differences) {
-    /** Copies the lists. */
+    /**
+     * Copies the lists.
+     *
+     * @param file its name
+     * @param kind what it records: {@code reloc}, {@code vectors} …
+     * @param architecture whose
+     * @param compared how many records were compared
+     * @param identical how many of them were identical in everything recorded
+     * @param missing records whose module file is absent, each with what is missing
+     * @param differences all differences, in the file's order
+     */
     public ReplayResult {
         missing = List.copyOf(missing);
         differences = List.copyOf(differences);
     }
 
-    /** Number of records that differ. */
+    /** {@return number of records that differ} */
     public int different() {
         return compared - identical;
     }
 
-    /** Whether something was compared, nothing differs and nothing is missing. */
+    /** {@return whether something was compared, nothing differs and nothing is missing} */
     public boolean passed() {
         return compared > 0 && different() == 0 && missing.isEmpty();
     }

@@ -123,7 +123,9 @@ final class Admit {
                     kernel.architecture.pageSize());
             alignment = kernel.architecture.pageSize();
         }
-        if (section.size() < 0 || section.size() > Integer.MAX_VALUE - 8) {
+        if (section.size() < 0
+                || section.size() > Integer.MAX_VALUE - 8
+                || Long.bitCount(alignment) != 1) {
             throw Failures.noPerCpuMemory(module.name, section.size());
         }
         Request request =

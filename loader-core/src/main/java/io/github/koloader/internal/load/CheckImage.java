@@ -81,6 +81,10 @@ final class CheckImage {
         if (image.symbolSection() == 0) {
             throw Failures.noSymbols(provisional);
         }
+        int strings = image.section(image.symbolSection()).link();
+        if (strings <= 0 || strings >= image.sections().size()) {
+            throw Failures.noStrings(provisional, strings);
+        }
         ThisModule thisModule =
                 image.thisModule().orElseThrow(() -> Failures.noModuleFound(provisional));
         Section structure = image.section(thisModule.section());
@@ -120,7 +124,7 @@ final class CheckImage {
         }
         CheckVersions versions = new CheckVersions(kernel, image, infoName, taints);
         if (!versions.agrees(layout, "module_layout")) {
-            throw Failures.wrongStructModuleVersion(versions.complaints());
+            throw Failures.wrongStructModuleVersion(infoName, versions.complaints());
         }
     }
 

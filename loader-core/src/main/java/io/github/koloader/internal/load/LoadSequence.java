@@ -26,7 +26,7 @@ public final class LoadSequence {
     private final Architecture architecture;
     private final KernelConfig config;
     private final Undo undo = new Undo();
-    private boolean executing;
+    private boolean linesAreLogged;
 
     private LoadSequence(KernelState kernel) {
         this.kernel = kernel;
@@ -49,8 +49,7 @@ public final class LoadSequence {
             done = true;
             return module;
         } catch (LoadException e) {
-            if (!sequence.executing) { // what another load that init has begun says is in the log
-                // already
+            if (!sequence.linesAreLogged) {
                 kernel.log.addAll(e.lines());
             }
             throw e;
@@ -65,7 +64,7 @@ public final class LoadSequence {
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
         CheckedImage checked = CheckImage.run(kernel, image);
-        if (config.atLeast(6, 5)) {
+        if (config.atLeast(6, 4)) {
             Admit.refuseDuplicate(kernel, checked.name());
         }
         List<Section> sections = architecture.planSections(image);
@@ -94,7 +93,9 @@ public final class LoadSequence {
         Admit.run(kernel, checked, module, special, perCpu, undo);
 
         undo.add(() -> Unload.dropReferences(module));
+        linesAreLogged = true; // as they come
         module.symbolValues = ResolveSymbols.run(kernel, checked, module, perCpu);
+        linesAreLogged = false;
         ApplyRelocations.writeSymbolValues(module);
         reached(Point.RESOLVED, module);
         ApplyRelocations.run(kernel, module);
@@ -108,9 +109,9 @@ public final class LoadSequence {
         reached(Point.RELOCATED, module);
         Finalize.run(kernel, module, special, undo);
         reached(Point.FORMED, module);
-        executing = true;
+        linesAreLogged = true; // by another load that init begins
         RunInit.run(kernel, module, undo);
-        executing = false;
+        linesAreLogged = false;
         module.dropFile();
         reached(Point.LIVE, module);
         return module;

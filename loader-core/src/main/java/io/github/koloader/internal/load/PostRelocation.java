@@ -175,14 +175,8 @@ final class PostRelocation {
             initArray[initTypes + i] = letter;
             if (CoreSymbols.stays(symbols, i, stays, livepatch)) {
                 coreArray[coreTypes++] = letter;
-                coreName +=
-                        symbols.copyEntry(
-                                i,
-                                coreArray,
-                                coreEntry,
-                                module.symbolValues[i],
-                                coreStrings + coreName,
-                                coreName);
+                symbols.copyEntry(i, coreArray, coreEntry, module.symbolValues[i], coreName);
+                coreName += symbols.copyName(i, coreArray, coreStrings + coreName);
                 coreEntry += entrySize;
             }
         }

@@ -5,6 +5,7 @@ import static io.github.koloader.LogLevel.WARNING;
 
 import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
+import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
@@ -18,6 +19,7 @@ import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -97,29 +99,31 @@ final class ResolveSymbols {
             }
             case SymbolTable.COMMON -> {
                 if (!symbols.name(symbol).startsWith("__gnu_lto")) {
-                    complain(
-                            Errno.ENOEXEC,
-                            new LogLine(
-                                    WARNING, module.name + ": please compile with -fno-common"));
+                    lastError = Errno.ENOEXEC;
+                    say(WARNING, "%s: please compile with -fno-common", module.name);
                 }
             }
-            default ->
-                    complain(
-                            Errno.ENOEXEC,
-                            new LogLine(
-                                    ERR,
-                                    "%s: Symbol %s has an invalid section index %d (max %d)"
-                                            .formatted(
-                                                    module.name,
-                                                    symbols.name(symbol),
-                                                    section,
-                                                    sectionCount - 1)));
+            default -> {
+                lastError = Errno.ENOEXEC;
+                say(
+                        ERR,
+                        "%s: Symbol %s has an invalid section index %d (max %d)",
+                        module.name,
+                        symbols.name(symbol),
+                        section,
+                        sectionCount - 1);
+            }
         }
         return symbols.value(symbol);
     }
 
-    private void complain(Errno errno, LogLine line) {
-        lastError = errno;
+    /** Logs a line about a symbol that cannot be resolved, and keeps it for the exception. */
+    private void say(LogLevel level, String format, Object... arguments) {
+        say(new LogLine(level, String.format(Locale.ROOT, format, arguments)));
+    }
+
+    private void say(LogLine line) {
+        kernel.log.add(line);
         complaints.add(line);
     }
 
@@ -134,7 +138,7 @@ final class ResolveSymbols {
             return export.address;
         }
         String name = symbols.name(symbol);
-        if (export == null) {
+        if (export == null && (gplAllowed || kernel.exports.find(name) == null)) {
             Optional<Address> stub = kernel.stubs.find(name);
             if (stub.isPresent()) {
                 imports++;
@@ -148,11 +152,8 @@ final class ResolveSymbols {
             boolean silent = result == NOT_FOUND && !kernel.config.atLeast(4, 19);
             Errno errno = result == NOT_FOUND ? Errno.ENOENT : Errno.of(result);
             int shown = silent ? 0 : -errno.number();
-            complain(
-                    errno,
-                    new LogLine(
-                            WARNING,
-                            "%s: Unknown symbol %s (err %d)".formatted(module.name, name, shown)));
+            lastError = errno;
+            say(WARNING, "%s: Unknown symbol %s (err %d)", module.name, name, shown);
         }
         return symbols.value(symbol);
     }
@@ -170,7 +171,7 @@ final class ResolveSymbols {
             return NOT_FOUND;
         }
         if (!versions.agrees(export, symbol, hash)) {
-            complaints.addAll(versions.complaints());
+            versions.complaints().forEach(this::say);
             versions.complaints().clear();
             return Errno.EINVAL.number();
         }
@@ -192,11 +193,12 @@ final class ResolveSymbols {
             return true;
         }
         if (module.usesGplOnly) {
-            complaints.add(
-                    new LogLine(
-                            ERR,
-                            "%s: module using GPL-only symbols uses symbols %s from proprietary module %s."
-                                    .formatted(module.name, symbols.name(symbol), owner.name)));
+            say(
+                    ERR,
+                    "%s: module using GPL-only symbols uses symbols %s from proprietary module %s.",
+                    module.name,
+                    symbols.name(symbol),
+                    owner.name);
             return false;
         }
         if (module.taints.add(Taint.PROPRIETARY_MODULE)) {
@@ -217,15 +219,14 @@ final class ResolveSymbols {
         if (importedNamespaces.contains(export.namespace)) {
             return true;
         }
-        String text =
-                "%s: module uses symbol (%s) from namespace %s, but does not import it."
-                        .formatted(module.name, symbols.name(symbol), export.namespace);
-        if (kernel.config.allowMissingNamespaceImports()) {
-            kernel.log.add(new LogLine(WARNING, text));
-            return true;
-        }
-        complaints.add(new LogLine(ERR, text));
-        return false;
+        boolean allowed = kernel.config.allowMissingNamespaceImports();
+        say(
+                allowed ? WARNING : ERR,
+                "%s: module uses symbol (%s) from namespace %s, but does not import it.",
+                module.name,
+                symbols.name(symbol),
+                export.namespace);
+        return allowed;
     }
 
     /**
@@ -241,11 +242,7 @@ final class ResolveSymbols {
         if (owner.state == ModuleState.COMING) {
             // One thread: nobody can finish that init while this load waits, so the 30 seconds are
             // over at once.
-            complaints.add(
-                    new LogLine(
-                            WARNING,
-                            "%s: gave up waiting for init of module %s."
-                                    .formatted(module.name, owner.name)));
+            say(WARNING, "%s: gave up waiting for init of module %s.", module.name, owner.name);
             return Errno.EBUSY.number();
         }
         if (owner.state == ModuleState.GOING || owner.references == 0) {

@@ -4,6 +4,7 @@ import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
+import java.util.Locale;
 
 /**
  * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of
@@ -17,7 +18,8 @@ public final class ElfFailures {
     }
 
     private static LoadException failure(Errno errno, String format, Object... arguments) {
-        return new LoadException(errno, new LogLine(LogLevel.ERR, format.formatted(arguments)));
+        return new LoadException(
+                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 
     /** Shorter than an ELF header. */

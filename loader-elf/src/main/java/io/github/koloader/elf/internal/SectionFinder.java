@@ -69,8 +69,9 @@ public final class SectionFinder {
         }
         int elfClass = file.get(EI_CLASS);
         int data = file.get(EI_DATA);
-        if (elfClass != ELFCLASS32 && elfClass != ELFCLASS64
-                || data != ELFDATA2LSB && data != ELFDATA2MSB) {
+        boolean knownClass = elfClass == ELFCLASS32 || elfClass == ELFCLASS64;
+        boolean knownData = data == ELFDATA2LSB || data == ELFDATA2MSB;
+        if (!knownClass || !knownData) {
             throw unreadable("ELF class or data encoding");
         }
         return new Encoding(

@@ -35,7 +35,7 @@ public final class ModuleSymvers {
      * @param namespace its namespace, empty for none
      */
     public record Entry(String name, int crc, String module, boolean gplOnly, String namespace) {
-        /** Whether the kernel itself exports it. */
+        /** {@return whether the kernel itself exports it} */
         public boolean ofKernel() {
             return module.equals("vmlinux");
         }
@@ -51,6 +51,8 @@ public final class ModuleSymvers {
      * Reads a file: lines of CRC, symbol, module, kind of export and, since Linux 5.4, namespace,
      * separated by TABs.
      *
+     * @param file a {@code Module.symvers}
+     * @return its entries
      * @throws IOException if it cannot be read, or a line is not of that form
      */
     public static ModuleSymvers read(Path file) throws IOException {
@@ -60,6 +62,9 @@ public final class ModuleSymvers {
     /**
      * Reads text; {@code source} names it in errors.
      *
+     * @param text what is in the file, one character a byte
+     * @param source name of the file, for people
+     * @return its entries
      * @throws IOException if a line is not of the form
      */
     public static ModuleSymvers parse(String text, String source) throws IOException {
@@ -70,48 +75,67 @@ public final class ModuleSymvers {
             end = end < 0 ? text.length() : end;
             line++;
             if (end > from) {
-                entries.add(entry(text.substring(from, end), source, line));
+                entries.add(entry(text, from, end, source, line));
             }
             from = end + 1;
         }
         return new ModuleSymvers(entries);
     }
 
-    private static Entry entry(String line, String source, int number) throws IOException {
-        String[] fields = line.split("\t", -1);
-        if (fields.length < 4 || fields.length > 5 || fields[1].isEmpty() || fields[2].isEmpty()) {
-            throw new IOException(source + ":" + number + ": parse error in symbol dump file");
+    private static Entry entry(String text, int from, int end, String source, int line)
+            throws IOException {
+        int crcEnd = tab(text, from, end);
+        int nameEnd = tab(text, crcEnd + 1, end);
+        int moduleEnd = tab(text, nameEnd + 1, end);
+        int kindEnd = tab(text, moduleEnd + 1, end);
+        boolean old = kindEnd == end; // before 5.4: no namespace
+        if (moduleEnd == end
+                || nameEnd == crcEnd + 1
+                || moduleEnd == nameEnd + 1
+                || !old && tab(text, kindEnd + 1, end) != end) {
+            throw new IOException(source + ":" + line + ": parse error in symbol dump file");
         }
         try {
-            String hex = fields[0].startsWith("0x") ? fields[0].substring(2) : fields[0];
+            int digits = text.startsWith("0x", from) ? from + 2 : from;
             return new Entry(
-                    fields[1],
-                    Integer.parseUnsignedInt(hex, 16),
-                    fields[2],
-                    fields[3].endsWith("_GPL"),
-                    fields.length == 5 ? fields[4] : "");
-        } catch (NumberFormatException e) {
-            throw new IOException(source + ":" + number + ": parse error in symbol dump file", e);
+                    text.substring(crcEnd + 1, nameEnd),
+                    Integer.parseUnsignedInt(text, digits, crcEnd, 16),
+                    text.substring(nameEnd + 1, moduleEnd),
+                    text.startsWith("_GPL", kindEnd - 4),
+                    old ? "" : text.substring(kindEnd + 1, end));
+        } catch (NumberFormatException | IndexOutOfBoundsException e) {
+            throw new IOException(source + ":" + line + ": parse error in symbol dump file", e);
         }
     }
 
-    /** All entries, in the file's order. */
+    /** Index of the next TAB from {@code from} on, or {@code end}. */
+    private static int tab(String text, int from, int end) {
+        int found = text.indexOf('\t', from);
+        return found < 0 || found > end ? end : found;
+    }
+
+    /** {@return all entries, in the file's order} */
     public List<Entry> entries() {
         return entries;
     }
 
-    /** Whether any entry has a CRC: the kernel was built with CONFIG_MODVERSIONS. */
+    /** {@return whether any entry has a CRC: the kernel was built with CONFIG_MODVERSIONS} */
     public boolean versioned() {
         return entries.stream().anyMatch(entry -> entry.crc() != 0);
     }
 
-    /** The kernel's exports, each at an address of its own in the architecture's kernel text. */
+    /**
+     * {@return the kernel's exports, each at an address of its own in the architecture's kernel
+     * text}
+     *
+     * @param architecture whose kernel text holds them
+     */
     public KernelSymbols symbols(Architecture architecture) {
         return symbols(architecture, name -> Optional.empty());
     }
 
     /**
-     * The kernel's exports.
+     * {@return the kernel's exports}
      *
      * @param architecture whose kernel text holds symbols without an address
      * @param addresses the address of a name, as {@link SystemMap#address} knows it

@@ -29,6 +29,8 @@ public final class SystemMap {
     /**
      * Reads a file: lines of address, type letter and name.
      *
+     * @param file a {@code System.map}, or a copy of {@code /proc/kallsyms}
+     * @return its symbols
      * @throws IOException if it cannot be read, or a line is not of that form
      */
     public static SystemMap read(Path file) throws IOException {
@@ -38,6 +40,9 @@ public final class SystemMap {
     /**
      * Reads text; {@code source} names it in errors.
      *
+     * @param text what is in the file, one character a byte
+     * @param source name of the file, for people
+     * @return its symbols
      * @throws IOException if a line is not of the form
      */
     public static SystemMap parse(String text, String source) throws IOException {
@@ -63,20 +68,24 @@ public final class SystemMap {
         return new SystemMap(addresses);
     }
 
-    /** The address of the first symbol of that name; empty if there is none. */
+    /**
+     * {@return the address of the first symbol of that name; empty if there is none}
+     *
+     * @param name name of the symbol
+     */
     public Optional<Address> address(String name) {
         return Optional.ofNullable(addresses.get(name));
     }
 
-    /** All symbols, in the file's order. */
+    /** {@return all symbols, in the file's order} */
     public Map<String, Address> addresses() {
         return addresses;
     }
 
     /**
-     * What the kernel exports, going by symbols {@code __ksymtab_x}: name and address, without
-     * licence, namespace and CRC, which are not in a map. Where there are no such symbols, every
-     * symbol counts as exported.
+     * {@return what the kernel exports, going by symbols {@code __ksymtab_x}: name and address,
+     * without licence, namespace and CRC, which are not in a map} Where there are no such symbols,
+     * every symbol counts as exported.
      */
     public KernelSymbols symbols() {
         boolean known = addresses.keySet().stream().anyMatch(name -> name.startsWith(EXPORT));

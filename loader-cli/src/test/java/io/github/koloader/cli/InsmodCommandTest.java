@@ -1,0 +1,372 @@
+package io.github.koloader.cli;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class InsmodCommandTest {
+    @TempDir private Path folder;
+
+    private static JsonObject json(String... arguments) {
+        return json(Run.of(arguments));
+    }
+
+    private static JsonObject json(Run run) {
+        return JsonParser.parseString(run.out()).getAsJsonObject();
+    }
+
+    private Path write(String name, String text) throws IOException {
+        return Files.writeString(folder.resolve(name), text, ISO_8859_1);
+    }
+
+    /** A kernel that exports what the fixture hello needs, with that CRC of {@code _printk}. */
+    private Path symvers(String printkCrc) throws IOException {
+        return write(
+                "Module.symvers",
+                "0xbdfb6dbb\t__fentry__\tvmlinux\tEXPORT_SYMBOL\t\n"
+                        + printkCrc
+                        + "\t_printk\tvmlinux\tEXPORT_SYMBOL\t\n"
+                        + "0x5b8239ca\t__x86_return_thunk\tvmlinux\tEXPORT_SYMBOL\t\n");
+    }
+
+    @Test
+    void aLoneModuleLoadsAndShowsLogSectionsInitAndSummary() {
+        Run run = Run.of("insmod", Run.ko("hello.ko"));
+        assertThat(run.status()).isZero();
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out().lines())
+                .first()
+                .asString()
+                .matches("\\[ +\\d+\\.\\d{6}] hello: loading out-of-tree module taints kernel\\.");
+        assertThat(run.out().lines())
+                .contains("section                    address                 size  rights")
+                .contains(".exit.text                 0xffffffffc0000000        12  r-x")
+                .contains(
+                        ".init.text                 0xffffffffc0005000        24  r-x     dropped"
+                                + " after init")
+                .contains("init 0xffffffffc0005000 returned 0")
+                .last()
+                .isEqualTo(
+                        "hello: live, 16 relocations, 3 imports, 3 stubs for what nobody exports: "
+                                + "__fentry__, _printk, __x86_return_thunk");
+    }
+
+    @Test
+    void aModuleWithoutInitSaysSo() {
+        assertThat(Run.of("insmod", Run.ko("chain.ko")).out()).contains("\nno init function\n");
+    }
+
+    @Test
+    void perCpuDataIsShownByItsOffset() {
+        assertThat(Run.of("insmod", Run.ko("percpu.ko")).out())
+                .containsPattern(
+                        "\n"
+                                + "\\.data\\.\\.percpu +0x[0-9a-f]+ +100  rw- +offset in each CPU's"
+                                + " area\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"hello.ko.gz", "hello.ko.xz", "hello.ko.zst", "hello-signed.ko"})
+    void packedAndSignedModulesLoad(String name) {
+        assertThat(Run.of("insmod", Run.ko(name)).status()).isZero();
+    }
+
+    @Test
+    void jsonHasTheSameAsData() {
+        JsonObject json = json("insmod", "--json", Run.ko("hello.ko"), "unknown=1");
+        assertThat(json.keySet())
+                .containsExactly(
+                        "file",
+                        "loaded",
+                        "architecture",
+                        "release",
+                        "log",
+                        "module",
+                        "state",
+                        "sections",
+                        "perCpu",
+                        "init",
+                        "exit",
+                        "relocations",
+                        "imports",
+                        "uses",
+                        "exports",
+                        "stubs",
+                        "taints");
+        assertThat(json.get("loaded").getAsBoolean()).isTrue();
+        assertThat(json.get("architecture").getAsString()).isEqualTo("x86_64");
+        assertThat(json.get("release").getAsString()).isEqualTo("6.1.0-50-amd64");
+        assertThat(json.getAsJsonObject("init").get("address").getAsString())
+                .isEqualTo("0xffffffffc0005000");
+        assertThat(json.getAsJsonObject("init").get("returned").getAsInt()).isZero();
+        assertThat(json.get("relocations").getAsInt()).isEqualTo(16);
+        assertThat(json.getAsJsonObject("stubs").keySet()).hasSize(3);
+        JsonObject section = json.getAsJsonArray("sections").get(0).getAsJsonObject();
+        assertThat(section.keySet())
+                .containsExactly("index", "name", "address", "size", "memory", "rights", "dropped");
+    }
+
+    @Test
+    void strictRefusesUnknownSymbolsAfterNamingThemAll() {
+        Run run = Run.of("insmod", "--strict", Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.out())
+                .contains(
+                        "hello: Unknown symbol __fentry__ (err -2)\n",
+                        "hello: Unknown symbol _printk (err -2)\n");
+        assertThat(run.err())
+                .isEqualTo(
+                        "insmod: ERROR: could not insert module "
+                                + Run.ko("hello.ko")
+                                + ": Unknown symbol in module (ENOENT)\n");
+    }
+
+    @Test
+    void jsonOfAFailureHasErrnoAndLines() {
+        Run run = Run.of("insmod", "--strict", "--json", Run.ko("hello.ko"));
+        JsonObject error = json(run).getAsJsonObject("error");
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(json(run).get("loaded").getAsBoolean()).isFalse();
+        assertThat(error.get("errno").getAsString()).isEqualTo("ENOENT");
+        assertThat(error.get("number").getAsInt()).isEqualTo(2);
+        assertThat(error.getAsJsonArray("lines").get(0).getAsString())
+                .isEqualTo("hello: Unknown symbol __fentry__ (err -2)");
+    }
+
+    @Test
+    void symversGiveWhatTheKernelExports() throws IOException {
+        String symvers = symvers("0x92997ed8").toString();
+        JsonObject json = json("insmod", "--json", "--symvers", symvers, Run.ko("hello.ko"));
+        assertThat(json.get("loaded").getAsBoolean()).isTrue();
+        assertThat(json.getAsJsonObject("stubs").keySet()).isEmpty();
+    }
+
+    @Test
+    void aSymbolOfAnotherVersionIsRefused() throws IOException {
+        Run run =
+                Run.of("insmod", "--symvers", symvers("0x00000001").toString(), Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.out()).contains("hello: disagrees about version of symbol _printk\n");
+        assertThat(run.err()).endsWith(": Invalid parameters (EINVAL)\n");
+    }
+
+    @Test
+    void aSystemMapGivesAddresses() throws IOException {
+        Path map =
+                write(
+                        "System.map",
+                        """
+                        ffffffff81000010 T __fentry__
+                        ffffffff81000020 T _printk
+                        ffffffff81000030 T __x86_return_thunk
+                        """);
+        Run run =
+                Run.of(
+                        "insmod",
+                        "--strict",
+                        "--json",
+                        "--system-map",
+                        map.toString(),
+                        Run.ko("hello.ko"));
+        assertThat(run.err()).isEmpty();
+        assertThat(json(run).getAsJsonObject("stubs").keySet()).isEmpty();
+    }
+
+    @Test
+    void prerequisitesAreLoadedBefore() {
+        JsonObject json =
+                json("insmod", "--json", "--with", Run.ko("exporter.ko"), Run.ko("importer.ko"));
+        assertThat(json.getAsJsonArray("uses").get(0).getAsString()).isEqualTo("exporter");
+        assertThat(json.getAsJsonObject("stubs").keySet()).doesNotContain("kofix_add");
+    }
+
+    @Test
+    void aPrerequisiteThatIsRefusedIsNamed() {
+        String exporter = Run.ko("exporter.ko");
+        Run run = Run.of("insmod", "--with", exporter, "--with", exporter, Run.ko("importer.ko"));
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err())
+                .startsWith(
+                        "insmod: ERROR: could not insert module "
+                                + exporter
+                                + ": File exists (EEXIST")
+                .hasLineCount(1);
+    }
+
+    @Test
+    void baseMovesTheModule() {
+        assertThat(Run.of("insmod", "--base", "0xffffffffd0000000", Run.ko("hello.ko")).out())
+                .contains(".exit.text                 0xffffffffd0000000 ");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--base=0x1001",
+                "--base=0",
+                "--base=here",
+                "--base=0x12345678901234567",
+                "--release=six"
+            })
+    void aValueThatCannotBeIsWrongUsage(String option) {
+        Run run = Run.of("insmod", option, Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(2);
+        assertThat(run.err()).startsWith("koloader: ERROR: Invalid value for option '--");
+    }
+
+    @Test
+    void releaseChoosesTheLayoutOfThatKernel() {
+        JsonObject json = json("insmod", "--json", "--release", "6.12.1", Run.ko("hello.ko"));
+        assertThat(json.get("release").getAsString()).isEqualTo("6.12.1");
+    }
+
+    @Test
+    void dumpWritesEachSectionThatInitSees() throws IOException {
+        Path out = folder.resolve("a/b");
+        Run run = Run.of("insmod", "--dump", out.toString(), "--json", Run.ko("hello.ko"));
+        try (Stream<Path> files = Files.list(out)) {
+            List<String> names = files.map(file -> file.getFileName().toString()).toList();
+            assertThat(names).contains(".init.text", ".exit.text", ".gnu.linkonce.this_module");
+            assertThat(names).hasSize(json(run).getAsJsonArray("sections").size());
+        }
+        byte[] init = Files.readAllBytes(out.resolve(".init.text"));
+        assertThat(init).hasSize(24);
+        assertThat(init[0]).isEqualTo((byte) 0xe8); // call __fentry__
+        assertThat(init[1] | init[2] | init[3] | init[4]).isNotZero(); // relocated
+    }
+
+    /** The fixture hello with other names of two sections. */
+    private Path renamed(String first, String second) throws IOException {
+        byte[] file = Files.readAllBytes(Path.of(Run.ko("hello.ko")));
+        String text = new String(file, ISO_8859_1);
+        System.arraycopy(
+                bytes(first), 0, file, text.indexOf("\0.note.Linux\0") + 1, first.length());
+        System.arraycopy(
+                bytes(second), 0, file, text.indexOf("\0.rodata.str1.1\0") + 1, second.length());
+        return Files.write(folder.resolve("renamed.ko"), file);
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(ISO_8859_1);
+    }
+
+    @Test
+    void sectionsOfOneNameAreDumpedToFilesOfTheirOwn() throws IOException {
+        Path out = folder.resolve("out");
+        Run run =
+                Run.of(
+                        "insmod",
+                        "--dump",
+                        out.toString(),
+                        "--json",
+                        renamed(".a\0", ".A\0").toString());
+        try (Stream<Path> files = Files.list(out)) {
+            List<String> names = files.map(file -> file.getFileName().toString()).toList();
+            assertThat(names).hasSize(json(run).getAsJsonArray("sections").size());
+            assertThat(names).filteredOn(name -> name.matches("\\.[aA](~\\d+)?")).hasSize(2);
+        }
+    }
+
+    @Test
+    void namesOfSectionsDoNotLeadOutOfTheFolder() throws IOException {
+        Path out = Files.createDirectories(folder.resolve("deep/out"));
+        Run run = Run.of("insmod", "--dump", out.toString(), renamed("../x\0", "..\0").toString());
+        assertThat(run.status()).isZero();
+        assertThat(out.resolve(".._x")).exists();
+        try (Stream<Path> files = Files.list(folder.resolve("deep"))) {
+            assertThat(files).containsExactly(out);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "abc",
+                "this is just some text",
+                "\u007fELF\u0002\u0001\u0001 and nothing more"
+            })
+    void hostileFilesAreOneLine(String text) throws IOException {
+        Path file = write("bad.ko", text);
+        for (String command : List.of("insmod", "nm", "relocs")) {
+            Run run = Run.of(command, file.toString());
+            assertThat(run.status()).isEqualTo(1);
+            assertThat(run.err().lines()).hasSize(1).first().asString().contains("ERROR: ");
+        }
+    }
+
+    @Test
+    void aFileOfAnotherMachineIsRefused() throws IOException {
+        byte[] file = Files.readAllBytes(Path.of(Run.ko("hello.ko")));
+        file[18] = (byte) 0xf3;
+        file[19] = 0x77;
+        Path other = Files.write(folder.resolve("other.ko"), file);
+        Run run = Run.of("insmod", other.toString());
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err())
+                .isEqualTo(
+                        "insmod: ERROR: could not insert module "
+                                + other
+                                + ": Invalid module format (ENOEXEC: a module for ELF machine"
+                                + " 30707, which is not modelled)\n");
+    }
+
+    @Test
+    void aFileThatIsNotThereCannotBeLoaded() {
+        Run run = Run.of("insmod", "nosuch.ko");
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err())
+                .isEqualTo(
+                        "insmod: ERROR: could not load module nosuch.ko: No such file or"
+                                + " directory\n");
+        assertThat(
+                        json("insmod", "--json", "nosuch.ko")
+                                .getAsJsonObject("error")
+                                .get("errno")
+                                .isJsonNull())
+                .isTrue();
+    }
+
+    @Test
+    void aFolderCannotBeLoaded() {
+        Run run = Run.of("insmod", folder.toString());
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err())
+                .isEqualTo("insmod: ERROR: could not load module " + folder + ": Is a directory\n");
+    }
+
+    @Test
+    void symversThatCannotBeReadAreOneLine() throws IOException {
+        Run missing =
+                Run.of(
+                        "insmod",
+                        "--symvers",
+                        folder.resolve("none").toString(),
+                        Run.ko("hello.ko"));
+        assertThat(missing.status()).isEqualTo(1);
+        assertThat(missing.err())
+                .isEqualTo(
+                        "koloader: ERROR: "
+                                + folder.resolve("none")
+                                + ": No such file or directory\n");
+        Run garbage =
+                Run.of(
+                        "insmod",
+                        "--symvers",
+                        write("bad", "what?\n").toString(),
+                        Run.ko("hello.ko"));
+        assertThat(garbage.status()).isEqualTo(1);
+        assertThat(garbage.err().lines()).hasSize(1);
+    }
+}

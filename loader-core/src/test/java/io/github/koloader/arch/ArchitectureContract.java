@@ -1,0 +1,126 @@
+package io.github.koloader.arch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.koloader.KernelConfig;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** What holds for every architecture; one subclass for each. */
+abstract class ArchitectureContract {
+    static final List<KernelConfig> KERNELS =
+            List.of(KernelConfig.linux3_10(), KernelConfig.linux6_1(), KernelConfig.linux6_12());
+
+    abstract Architecture architecture();
+
+    @Test
+    final void itAcceptsItsOwnMachineAndNoOther() {
+        assertThat(architecture().accepts(architecture().elfMachine(), 0)).isTrue();
+        assertThat(architecture().accepts(0, 0)).isFalse();
+    }
+
+    @Test
+    final void aPageIsAPowerOfTwo() {
+        assertThat(Integer.bitCount(architecture().pageSize())).isEqualTo(1);
+    }
+
+    @Test
+    final void areasAreNotEmptyAndPageAligned() {
+        for (KernelConfig config : KERNELS) {
+            for (AddressRange area :
+                    List.of(
+                            architecture().moduleArea(config),
+                            architecture().imageArea(),
+                            architecture().kernelText())) {
+                assertThat(area.size()).isPositive();
+                assertThat(area.start().value() % architecture().pageSize()).isZero();
+                assertThat(area.size() % architecture().pageSize()).isZero();
+            }
+        }
+    }
+
+    @Test
+    final void areasDoNotOverlap() {
+        for (KernelConfig config : KERNELS) {
+            List<AddressRange> areas =
+                    List.of(
+                            architecture().moduleArea(config),
+                            architecture().imageArea(),
+                            architecture().kernelText());
+            for (AddressRange one : areas) {
+                for (AddressRange other : areas) {
+                    assertThat(one != other && one.contains(other.start())).isFalse();
+                }
+            }
+        }
+    }
+
+    @Test
+    final void addressesOf32BitMachinesHave32Bits() {
+        if (architecture().encoding().wide()) {
+            return;
+        }
+        for (KernelConfig config : KERNELS) {
+            Address last = architecture().moduleArea(config).end().plus(-1);
+            assertThat(last.value() >>> 32).isZero();
+        }
+    }
+
+    @Test
+    final void perCpuAreasOfProcessorsDoNotOverlap() {
+        long size = architecture().perCpuArea().size();
+        assertThat(size).isPositive();
+        for (int cpu = 0; cpu < 16; cpu++) {
+            long distance = architecture().perCpuOffset(cpu + 1) - architecture().perCpuOffset(cpu);
+            assertThat(Math.abs(distance)).isGreaterThanOrEqualTo(size);
+        }
+    }
+
+    @Test
+    final void relocationTypesHaveDifferentNamesAndNumbers() {
+        Set<Object> seen = new HashSet<>();
+        for (RelocationType type : architecture().relocationTypes()) {
+            assertThat(seen.add(type.name())).as(type.name()).isTrue();
+            assertThat(seen.add(type.code())).as(type.name()).isTrue();
+        }
+    }
+
+    @Test
+    final void fieldsFitIntoPlacesOfAtMostEightBytes() {
+        for (RelocationType type : architecture().relocationTypes()) {
+            Field field = type.field();
+            assertThat(field.size()).isBetween(0, 8);
+            assertThat(field.size() == 8 ? 0 : field.mask() >>> 8 * field.size()).isZero();
+        }
+    }
+
+    @Test
+    final void itTakesRelocationsOfAtLeastOneKind() {
+        assertThat(
+                        architecture().acceptsRelocations(true)
+                                || architecture().acceptsRelocations(false))
+                .isTrue();
+    }
+
+    @Test
+    final void initAndExitSectionsAreToldByName() {
+        assertThat(architecture().isInitSection(".text")).isFalse();
+        assertThat(architecture().isExitSection(".text")).isFalse();
+        assertThat(architecture().isExitSection(".exit.text")).isTrue();
+    }
+
+    @Test
+    final void everyFailureOfARelocationHasWordsAndEnoexec() {
+        for (RelocationFailure.Kind kind : RelocationFailure.Kind.values()) {
+            RelocationFailure failure =
+                    new RelocationFailure(
+                            kind, KernelConfig.linux6_1(), "m", 4, 2, 1, "sym", 1, 2, 3, 4, 8);
+            assertThat(architecture().rejection(failure).errnoNumber()).isEqualTo(8);
+            assertThat(architecture().rejection(failure).dmesg()).contains("m");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+package io.github.koloader.elf.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.koloader.ExportedSymbol;
+import io.github.koloader.memory.Address;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class SystemMapTest {
+    private static final String TEXT =
+            "ffffffff81000000 T _text\nffffffff81234560 T _printk\nffffffff82000000 r __ksymtab__printk\n";
+
+    @Test
+    void addressesAreUnsigned() throws IOException {
+        SystemMap map = SystemMap.parse(TEXT, "x");
+        assertThat(map.address("_printk")).contains(new Address(0xffffffff_81234560L));
+        assertThat(map.address("other")).isEmpty();
+        assertThat(map.addresses().keySet())
+                .containsExactly("_text", "_printk", "__ksymtab__printk");
+    }
+
+    @Test
+    void addressesOf32BitsAreRead() throws IOException {
+        assertThat(SystemMap.parse("c1000000 T _text", "x").address("_text"))
+                .contains(new Address(0xc100_0000L));
+    }
+
+    @Test
+    void theFirstSymbolOfANameCounts() throws IOException {
+        assertThat(SystemMap.parse("01 t f\n02 t f\n", "x").address("f")).contains(new Address(1));
+    }
+
+    @Test
+    void symbolsOfModulesArePassedOver() throws IOException {
+        assertThat(SystemMap.parse("01 t f\t[hello]\n02 t g\n", "x").addresses())
+                .containsOnlyKeys("g");
+    }
+
+    @Test
+    void whatHasAKsymtabEntryIsExported() throws IOException {
+        SystemMap map = SystemMap.parse(TEXT, "x");
+        assertThat(map.symbols().find("_printk"))
+                .contains(ExportedSymbol.of("_printk", new Address(0xffffffff_81234560L)));
+        assertThat(map.symbols().find("_text")).isEmpty();
+    }
+
+    @Test
+    void withoutKsymtabEntriesEverythingIsExported() throws IOException {
+        assertThat(SystemMap.parse("01 T f\n", "x").symbols().find("f")).isPresent();
+    }
+
+    @Test
+    void aFileIsReadByItsPath(@TempDir Path directory) throws IOException {
+        Path file = Files.writeString(directory.resolve("System.map"), TEXT);
+        assertThat(SystemMap.read(file).addresses()).hasSize(3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "x",
+                "ffff T",
+                "ffff TT f",
+                "zz T f",
+                " T f",
+                "ffff T ",
+                "ffff f",
+                "10000000000000000 T f"
+            })
+    void aMalformedLineIsNamedWithItsNumber(String line) {
+        assertThatThrownBy(() -> SystemMap.parse(TEXT + line, "System.map"))
+                .isInstanceOf(IOException.class)
+                .hasMessageStartingWith("System.map:4: ");
+    }
+}
