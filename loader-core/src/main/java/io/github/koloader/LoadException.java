@@ -11,7 +11,9 @@ import java.util.List;
 public final class LoadException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    /** The positive error number. */
     private final int errnoNumber;
+
     private final transient List<LogLine> lines;
 
     /**

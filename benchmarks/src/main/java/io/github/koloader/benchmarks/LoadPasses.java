@@ -56,10 +56,11 @@ public final class LoadPasses {
                         .strict()
                         .build();
         KoReader reader = KoReader.of(architecture);
+        KoReader.Buffer buffer = new KoReader.Buffer();
         long relocations = 0;
         long imports = 0;
         for (Path file : files) {
-            Module module = kernel.load(reader.readImage(file), "");
+            Module module = kernel.load(reader.readImage(file, buffer), "");
             relocations += module.relocationCount();
             imports += module.importCount();
         }

@@ -36,7 +36,7 @@ public final class ModuleImage {
     private final int symbolSection;
     private final SymbolTable symbols;
     private final ImmutableList<RelocationTable> relocations;
-    private final Modinfo modinfo;
+    private @Nullable Modinfo modinfo; // found when first asked for; two threads may both find it
 
     private ModuleImage(Builder builder) {
         this.machine = builder.machine;
@@ -66,7 +66,6 @@ public final class ModuleImage {
         this.fileSize = builder.fileSize >= 0 ? builder.fileSize : end;
         this.symbolSection = symtab;
         this.relocations = tables.build();
-        this.modinfo = findModinfo();
         this.symbols =
                 symtab == 0
                         ? new SymbolTable(Bytes.EMPTY, Bytes.EMPTY, encoding)
@@ -198,7 +197,12 @@ public final class ModuleImage {
 
     /** {@return contents of {@code .modinfo}, if it is allocated as it has to be; else nothing} */
     public Modinfo modinfo() {
-        return modinfo;
+        Modinfo found = modinfo;
+        if (found == null) {
+            found = findModinfo();
+            modinfo = found;
+        }
+        return found;
     }
 
     /** {@return contents of {@code __versions}; without that section an empty table} */

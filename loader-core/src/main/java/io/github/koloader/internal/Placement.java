@@ -17,11 +17,11 @@ public final class Placement {
         /** Its address; 0 for a block of size 0. */
         public final long base;
 
-        /** Its bytes. */
-        public final byte[] array;
+        /** Its bytes; none once its memory is gone. */
+        public byte[] array;
 
         /** A region for each part, in the order of the parts; those of size 0 are not mapped. */
-        public final List<Region> regions;
+        public List<Region> regions;
 
         /** Whether its memory is still there. */
         public boolean present = true;
@@ -32,6 +32,13 @@ public final class Placement {
             this.base = base;
             this.array = array;
             this.regions = regions;
+        }
+
+        /** Its memory is gone. */
+        public void drop() {
+            present = false;
+            array = new byte[0];
+            regions = List.of();
         }
     }
 

@@ -141,20 +141,56 @@ public final class KoReader {
         return Decompressor.unpack(bytes, limit);
     }
 
+    /**
+     * Memory that files are read into, one after another: for loading many modules without making
+     * an array for each. Belongs to one thread.
+     */
+    public static final class Buffer {
+        private byte[] array = new byte[1 << 20];
+
+        /** Makes a buffer, which grows to the largest file read into it. */
+        public Buffer() {}
+
+        private byte[] ofSize(int size) {
+            if (array.length < size) {
+                array = new byte[Math.max(size, (int) Math.min(2L * array.length, 1 << 28))];
+            }
+            return array;
+        }
+    }
+
+    /**
+     * Reads a file into a buffer. The image is a view on the buffer: it can be used, and loaded,
+     * until the next file is read into it. A module that was loaded does not need it any more.
+     *
+     * @param file the file to read
+     * @param buffer where its bytes go; a packed file is unpacked elsewhere
+     * @return the image, valid until the buffer is used again
+     * @throws IOException if it cannot be read
+     * @throws LoadException as {@link #read(Path)}
+     */
+    public ModuleImage readImage(Path file, Buffer buffer) throws IOException {
+        return readImage(readBytes(file, buffer));
+    }
+
     private Bytes readBytes(Path file) throws IOException {
+        return readBytes(file, null);
+    }
+
+    private Bytes readBytes(Path file, @Nullable Buffer buffer) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             long size = channel.size();
             if (size > limit) {
                 throw ElfFailures.tooLarge(limit);
             }
-            byte[] bytes = new byte[(int) size];
-            ByteBuffer target = ByteBuffer.wrap(bytes);
+            byte[] bytes = buffer == null ? new byte[(int) size] : buffer.ofSize((int) size);
+            ByteBuffer target = ByteBuffer.wrap(bytes, 0, (int) size);
             while (target.hasRemaining()) {
                 if (channel.read(target) < 0) {
                     throw new IOException(file + " became shorter while it was read");
                 }
             }
-            return Bytes.wrap(bytes);
+            return Bytes.wrap(bytes).slice(0, (int) size);
         }
     }
 }

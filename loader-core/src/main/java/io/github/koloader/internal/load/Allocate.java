@@ -103,11 +103,11 @@ final class Allocate {
         if (!block.present) {
             return;
         }
-        block.present = false;
+        block.regions.forEach(kernel.memory::unmap);
+        block.drop();
         if (block.block.size() == 0) {
             return;
         }
-        block.regions.forEach(kernel.memory::unmap);
         kernel.memoryUsed -= block.block.size();
         kernel.allocator.free(
                 new Address(block.base),
