@@ -88,15 +88,15 @@ public final class CorpusBenchmark {
                 Locale.ROOT,
                 "%d modules, %.0f relocations, %.0f symbols resolved%n%n",
                 modules,
-                last.get("relocations"),
-                last.get("symbols_resolved"));
+                value(last, "relocations"),
+                value(last, "symbols_resolved"));
         row("koloader, warm, median of passes from the 4th on", warmCpu, warmCpu);
         System.out.printf(
                 Locale.ROOT,
                 "    %.0f modules/s, %.2f M relocations/s, peak heap %.0f MiB%n",
                 modules / median(warm, "wall_s"),
-                last.get("relocations") / median(warm, "wall_s") / 1e6,
-                last.get("peak_heap_mib"));
+                value(last, "relocations") / median(warm, "wall_s") / 1e6,
+                value(last, "peak_heap_mib"));
         row("koloader, first pass in a fresh JVM, median of 5", median(fresh, "cpu_s"), warmCpu);
         System.out.printf(
                 Locale.ROOT,
@@ -130,7 +130,7 @@ public final class CorpusBenchmark {
                 List<Map<String, Double>> part =
                         load(WARM, passes * Math.max(1, modules / limit), limit);
                 double cpu = median(part, "cpu_s");
-                double relocations = part.get(0).get("relocations");
+                double relocations = value(part.get(0), "relocations");
                 System.out.printf(
                         Locale.ROOT,
                         "  %5d modules %9.0f relocations %.3f s CPU: %5.1f µs a module, %5.1f ns a relocation%n",
@@ -152,12 +152,20 @@ public final class CorpusBenchmark {
                 warm / cpu);
     }
 
+    private static double value(Map<String, Double> fields, String name) {
+        Double value = fields.get(name);
+        if (value == null) {
+            throw new IllegalStateException("a pass was printed without " + name);
+        }
+        return value;
+    }
+
     /** The median over passes from the fourth on, or over all if there are fewer. */
     private static double median(List<Map<String, Double>> results, String field) {
         double[] values =
                 results.stream()
                         .skip(results.size() > 5 ? 3 : 0)
-                        .mapToDouble(result -> result.get(field))
+                        .mapToDouble(result -> value(result, field))
                         .sorted()
                         .toArray();
         return values[values.length / 2];
@@ -225,7 +233,7 @@ public final class CorpusBenchmark {
     private static List<Map<String, Double>> lines(List<String> command)
             throws IOException, InterruptedException {
         List<Map<String, Double>> results = new ArrayList<>();
-        for (String line : output(command).split("\n")) {
+        for (String line : output(command).lines().toList()) {
             if (line.startsWith("pass=")) {
                 Map<String, Double> fields = new TreeMap<>();
                 for (Matcher matcher = FIELD.matcher(line); matcher.find(); ) {
@@ -301,9 +309,9 @@ public final class CorpusBenchmark {
         for (int i = 0; i < seconds.length; i++) {
             String command =
                     program + " -n -b '" + base + "' " + release + " >/dev/null 2>&1; times";
-            String[] lines = output(List.of("sh", "-c", command)).trim().split("\n");
+            List<String> lines = output(List.of("sh", "-c", command)).lines().toList();
             seconds[i] =
-                    Arrays.stream(lines[lines.length - 1].trim().split("\\s+"))
+                    Arrays.stream(lines.get(lines.size() - 1).trim().split("\\s+", -1))
                             .mapToDouble(CorpusBenchmark::minutesAndSeconds)
                             .sum();
         }

@@ -131,10 +131,8 @@ public final class RelocationTarget {
             int at = start + (int) offset;
             long old = readField(at, fieldSize, bigEndian);
             long a = explicit ? addends[i] : field.implicitAddend(old);
-            long value = row.formula().value(values[symbol], a, address + offset);
-            if (!wide) {
-                value = (int) value;
-            }
+            long full = row.formula().value(values[symbol], a, address + offset);
+            long value = wide ? full : (int) full;
             if (field.ontoZero() && old != 0) {
                 throw rejection(architecture, table, from + i, Kind.PLACE_NOT_ZERO, value);
             }

@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Simulated memory: a sorted map of disjoint regions, with the word size and byte order of one
@@ -103,7 +104,7 @@ public final class AddressSpace {
         return Optional.ofNullable(find(address.value()));
     }
 
-    private Region find(long address) {
+    private @Nullable Region find(long address) {
         Map.Entry<Long, Region> below = regions.floorEntry(address);
         if (below == null || Long.compareUnsigned(address, lastOf(below.getValue())) > 0) {
             return null;

@@ -1,6 +1,7 @@
 package io.github.koloader.arch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.koloader.Errno;
@@ -314,15 +315,15 @@ final class X86_64Test extends ArchitectureContract {
     @Test
     void entriesBeforeARejectedOneStayApplied() {
         byte[] bytes = zeros();
-        catchThrowableOfType(
-                LoadException.class,
-                () ->
-                        apply(
-                                bytes,
-                                KernelConfig.linux6_1(),
-                                new long[] {0, 5},
-                                new Relocation(0, 1, 1, 0),
-                                new Relocation(8, 9, 1, 0)));
+        assertThatThrownBy(
+                        () ->
+                                apply(
+                                        bytes,
+                                        KernelConfig.linux6_1(),
+                                        new long[] {0, 5},
+                                        new Relocation(0, 1, 1, 0),
+                                        new Relocation(8, 9, 1, 0)))
+                .isInstanceOf(LoadException.class);
         assertThat(le(bytes).getLong(4)).isEqualTo(5);
         assertThat(le(bytes).getLong(12)).isZero();
     }

@@ -1,6 +1,7 @@
 package io.github.koloader.internal;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.koloader.Errno;
@@ -494,7 +495,8 @@ final class FailuresTest {
     void aFailureLeavesModulesMemoryAndExportsAsTheyWere(Scenario scenario) {
         Kernel kernel = scenario.kernelBefore();
         List<String> before = stateOf(kernel);
-        catchThrowableOfType(LoadException.class, () -> scenario.provoker().accept(kernel));
+        assertThatThrownBy(() -> scenario.provoker().accept(kernel))
+                .isInstanceOf(LoadException.class);
         assertThat(stateOf(kernel)).isEqualTo(before);
     }
 
@@ -502,7 +504,8 @@ final class FailuresTest {
     @MethodSource("scenarios")
     void afterAFailureTheNextModuleGetsTheAddressesItWouldHaveHad(Scenario scenario) {
         Kernel failed = scenario.kernelBefore();
-        catchThrowableOfType(LoadException.class, () -> scenario.provoker().accept(failed));
+        assertThatThrownBy(() -> scenario.provoker().accept(failed))
+                .isInstanceOf(LoadException.class);
         Module after = failed.load(probe(failed), "");
         Kernel fresh = scenario.kernelBefore();
         Module expected = fresh.load(probe(fresh), "");

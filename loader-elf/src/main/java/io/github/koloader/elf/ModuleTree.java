@@ -8,9 +8,12 @@ import io.github.koloader.image.SymbolTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -136,41 +139,41 @@ public final class ModuleTree {
             return;
         }
         visited[root] = true;
-        List<Integer> path = new ArrayList<>(List.of(root));
-        List<List<Integer>> open = new ArrayList<>();
-        open.add(dependencies(entries.get(root), exporters));
+        Deque<Integer> path = new ArrayDeque<>();
+        Deque<Iterator<Integer>> open = new ArrayDeque<>();
+        path.push(root);
+        open.push(dependencies(entries.get(root), exporters));
         while (!path.isEmpty()) {
-            List<Integer> left = open.get(open.size() - 1);
-            if (left.isEmpty()) {
-                ordered.add(entries.get(path.remove(path.size() - 1)));
-                open.remove(open.size() - 1);
+            if (!open.element().hasNext()) {
+                ordered.add(entries.get(path.pop()));
+                open.pop();
                 continue;
             }
-            int next = left.remove(left.size() - 1);
+            int next = open.element().next();
             if (!visited[next]) {
                 visited[next] = true;
-                path.add(next);
-                open.add(dependencies(entries.get(next), exporters));
+                path.push(next);
+                open.push(dependencies(entries.get(next), exporters));
             }
         }
     }
 
-    /** Indexes of the modules whose exports a module imports, the last to be visited first. */
-    private static List<Integer> dependencies(Entry entry, Map<String, Integer> exporters) {
-        if (entry.image().isEmpty()) {
-            return new ArrayList<>();
-        }
-        Set<Integer> found = new TreeSet<>(Collections.reverseOrder());
-        SymbolTable symbols = entry.image().get().symbols();
-        for (int i = 1; i < symbols.count(); i++) {
-            if (symbols.sectionIndex(i) == SymbolTable.UNDEF) {
-                Integer exporter = exporters.get(symbols.name(i));
+    /** Indexes of the modules whose exports a module imports. */
+    private static Iterator<Integer> dependencies(Entry entry, Map<String, Integer> exporters) {
+        Set<Integer> found = new TreeSet<>();
+        if (entry.image().isPresent()) {
+            SymbolTable symbols = entry.image().get().symbols();
+            for (int i = 1; i < symbols.count(); i++) {
+                Integer exporter =
+                        symbols.sectionIndex(i) == SymbolTable.UNDEF
+                                ? exporters.get(symbols.name(i))
+                                : null;
                 if (exporter != null) {
                     found.add(exporter);
                 }
             }
         }
-        return new ArrayList<>(found);
+        return found.iterator();
     }
 
     /**

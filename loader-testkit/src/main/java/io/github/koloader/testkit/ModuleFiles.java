@@ -63,7 +63,8 @@ final class ModuleFiles {
         }
         String name = path.substring(path.lastIndexOf('/') + 1);
         for (Bytes bytes :
-                zipped(recording.toAbsolutePath().getParent()).getOrDefault(name, List.of())) {
+                zipped(recording.toAbsolutePath().resolveSibling(""))
+                        .getOrDefault(name, List.of())) {
             if (sha256(bytes).equals(sha256)) {
                 return Optional.of(bytes);
             }

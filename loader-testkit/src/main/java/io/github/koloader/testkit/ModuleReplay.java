@@ -105,10 +105,6 @@ final class ModuleReplay {
                 new Address(found).toString());
     }
 
-    private static long address(JsonObject from, String field) {
-        return Address.parse(from.get(field).getAsString()).value();
-    }
-
     // ---- loading ----
 
     private void load(Architecture architecture, Bytes file) {

@@ -2,6 +2,7 @@ package io.github.koloader.internal.load;
 
 import static io.github.koloader.LogLevel.ERR;
 import static io.github.koloader.LogLevel.WARNING;
+import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
@@ -150,7 +151,7 @@ final class ResolveSymbols {
                         || kernel.architecture.toleratesUndefined(kernel.config, name);
         if (result != NOT_FOUND || !excused) {
             boolean silent = result == NOT_FOUND && !kernel.config.atLeast(4, 19);
-            Errno errno = result == NOT_FOUND ? Errno.ENOENT : Errno.of(result);
+            Errno errno = result == NOT_FOUND ? Errno.ENOENT : requireNonNull(Errno.of(result));
             int shown = silent ? 0 : -errno.number();
             lastError = errno;
             say(WARNING, "%s: Unknown symbol %s (err %d)", module.name, name, shown);
