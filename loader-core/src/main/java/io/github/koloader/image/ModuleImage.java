@@ -396,6 +396,11 @@ public final class ModuleImage {
         return section < sections.size() ? sections.get(section).contents() : Bytes.EMPTY;
     }
 
+    /** {@return the parameters, in the order of {@code __param}} */
+    public List<ParameterEntry> parameters() {
+        return ParameterEntry.read(this);
+    }
+
     /**
      * The GNU build-id: of the first allocated note section that has one.
      *

@@ -12,6 +12,7 @@ import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.ParameterEntry;
 import io.github.koloader.image.SectionType;
 import io.github.koloader.image.Symbol;
 import io.github.koloader.image.ThisModule;
@@ -392,5 +393,22 @@ final class KoReaderTest {
         ModuleImage image = KoReader.read(file);
         Arrays.fill(file, (byte) 0);
         assertThat(image).isEqualTo(KoReader.read(Kos.small()));
+    }
+
+    @Test
+    void parametersAreReadWithTheSymbolsThatTheyLeadTo() throws IOException {
+        var parameters =
+                KoReader.read(Path.of("src/test/resources/ko/x86_64/params.ko")).parameters();
+        assertThat(parameters)
+                .contains(
+                        new ParameterEntry("p_int", "param_ops_int", "p_int", 0644, -1, 0),
+                        new ParameterEntry("p_unsafe", "param_ops_int", "p_unsafe", 0444, -1, 1));
+        assertThat(parameters).extracting(ParameterEntry::name).doesNotContain("").hasSize(24);
+    }
+
+    @Test
+    void aModuleWithoutParametersHasNone() throws IOException {
+        assertThat(KoReader.read(Path.of("src/test/resources/ko/x86_64/hello.ko")).parameters())
+                .isEmpty();
     }
 }
