@@ -1,5 +1,6 @@
 package io.github.koloader;
 
+import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.memory.Address;
@@ -44,6 +45,13 @@ public final class JavaExecutor implements Executor {
         for (Map.Entry<String, Executor> function :
                 bound.getOrDefault(call.module().name(), Map.of()).entrySet()) {
             Address address = call.module().addressOf(function.getKey()).orElse(null);
+            if (address == null && call.phase() == Phase.INIT) { // later, init's symbols are gone
+                throw new IllegalStateException(
+                        "bound function "
+                                + function.getKey()
+                                + " is no symbol of module "
+                                + call.module().name());
+            }
             if (call.entry().equals(address)) {
                 return function.getValue().call(call);
             }
@@ -68,8 +76,10 @@ public final class JavaExecutor implements Executor {
          * @return this builder
          */
         public Builder bind(String module, String function, Executor java) {
-            bound.computeIfAbsent(module, key -> new LinkedHashMap<>())
-                    .put(function, requireNonNull(java));
+            Executor before =
+                    bound.computeIfAbsent(module, key -> new LinkedHashMap<>())
+                            .putIfAbsent(function, requireNonNull(java));
+            checkArgument(before == null, "%s of %s is bound already", function, module);
             return this;
         }
 

@@ -41,7 +41,7 @@ public final class KernelConfig {
 
     /** {@return the preset of Linux 6.12} */
     public static KernelConfig linux6_12() {
-        return new Builder("6.12.0").missingVersion(MissingVersion.WARN_ONCE).build();
+        return new Builder("6.12.0").build();
     }
 
     /**

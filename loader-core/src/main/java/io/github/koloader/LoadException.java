@@ -109,6 +109,15 @@ public final class LoadException extends RuntimeException {
         return errno;
     }
 
+    /**
+     * {@return the name of the error, such as {@code ENOENT}, or {@code errno N} if it has none
+     * here}
+     */
+    public String errnoName() {
+        Errno errno = Errno.of(errnoNumber);
+        return errno == null ? "errno " + errnoNumber : errno.name();
+    }
+
     /** {@return the positive error number} */
     public int errnoNumber() {
         return errnoNumber;

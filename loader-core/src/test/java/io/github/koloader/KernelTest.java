@@ -821,6 +821,54 @@ final class KernelTest {
     }
 
     @Test
+    void exceptionEntriesOfInitCodeAreSortedBehindThoseOfCode() {
+        ImageBuilder image = Images.module("m");
+        int text = image.section(Images.text(64));
+        int init =
+                image.section(
+                        Section.progbits(
+                                ".init.text",
+                                SectionFlags.ALLOC | SectionFlags.EXECINSTR,
+                                16,
+                                Bytes.copyOf(new byte[64])));
+        int table = image.section(Images.rodata("__ex_table", new byte[24]));
+        int inText = image.symbol(Symbol.section(text));
+        int inInit = image.symbol(Symbol.section(init));
+        image.relocate(
+                table,
+                new Relocation(0, Images.PC32, inInit, 8),
+                new Relocation(4, Images.PC32, inText, 33),
+                new Relocation(12, Images.PC32, inText, 16),
+                new Relocation(16, Images.PC32, inText, 17));
+        List<Address> instructions = new ArrayList<>();
+        Kernel kernel =
+                builder()
+                        .observer(
+                                (point, module) -> {
+                                    Address at =
+                                            module.section("__ex_table").orElseThrow().address();
+                                    Bytes bytes =
+                                            module.contents(
+                                                    module.section("__ex_table").orElseThrow());
+                                    if (point == LoadObserver.Point.RELOCATED) {
+                                        instructions.add(
+                                                at.plus(bytes.readInt(0, Encoding.ELF64_LSB)));
+                                        instructions.add(
+                                                at.plus(12)
+                                                        .plus(
+                                                                bytes.readInt(
+                                                                        12, Encoding.ELF64_LSB)));
+                                    }
+                                })
+                        .build();
+        Module module = kernel.load(image.build(), "");
+        assertThat(instructions)
+                .containsExactly(
+                        module.section(".text").orElseThrow().address().plus(16),
+                        module.section(".init.text").orElseThrow().address().plus(8));
+    }
+
+    @Test
     void anEntryFieldOutsideTheStructureIsRefused() {
         // R_X86_64_NONE is not checked against the section's size, but its place is read as an
         // entry point.

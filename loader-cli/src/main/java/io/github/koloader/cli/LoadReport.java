@@ -206,7 +206,7 @@ final class LoadReport {
             text.append("no init function\n");
         } else if (module.initResult().isPresent()) {
             text.append(
-                    "init %s returned %d\n"
+                    "init %s returned %d (no machine code is run)\n"
                             .formatted(module.init().get(), module.initResult().getAsInt()));
         }
     }

@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -45,12 +46,13 @@ import picocli.CommandLine.Spec;
         },
         footer = {
             "",
-            "Exit code: 0 all loaded (and unloaded), 1 some were refused, 2 something cannot be read.",
+            "Exit code: 0 all loaded (and unloaded), 1 some were refused or cannot be read, 2 wrong usage.",
             "",
             "Example:",
             "  koloader load-tree /lib/modules/6.1.0-50-amd64 --symvers Module.symvers --unload"
         },
-        mixinStandardHelpOptions = true)
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class)
 final class LoadTreeCommand implements Callable<Integer> {
     @Parameters(paramLabel = "RELEASE_DIR", description = "Directory to look for modules in.")
     private Path directory = Path.of("");
@@ -73,23 +75,17 @@ final class LoadTreeCommand implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
+        JsonObject result = run();
         PrintWriter out = spec.commandLine().getOut();
-        try {
-            JsonObject result = run();
-            out.println(
-                    json
-                            ? new GsonBuilder().disableHtmlEscaping().create().toJson(result)
-                            : toText(result));
-            out.flush();
-            boolean clean =
-                    result.get("refused").getAsInt() == 0
-                            && (!unload || result.get("regions_left").getAsInt() == 0);
-            return clean ? 0 : 1;
-        } catch (IOException | IllegalArgumentException e) {
-            spec.commandLine().getErr().println("koloader: " + Errors.describe(e));
-            return 2;
-        }
+        out.println(
+                json
+                        ? new GsonBuilder().disableHtmlEscaping().create().toJson(result)
+                        : toText(result));
+        boolean clean =
+                result.get("refused").getAsInt() == 0
+                        && (!unload || result.get("regions_left").getAsInt() == 0);
+        return clean ? 0 : 1;
     }
 
     private JsonObject run() throws IOException {
@@ -148,7 +144,7 @@ final class LoadTreeCommand implements Callable<Integer> {
         String vermagic = first.modinfo().firstRaw("vermagic").orElse("");
         KernelConfig config =
                 release != null
-                        ? KernelConfig.forRelease(release)
+                        ? ofRelease(release)
                         : vermagic.isEmpty()
                                 ? KernelConfig.linux6_1().toBuilder().checkVermagic(false).build()
                                 : KernelConfig.forVermagic(vermagic);
@@ -159,6 +155,17 @@ final class LoadTreeCommand implements Callable<Integer> {
         return builder.build();
     }
 
+    private KernelConfig ofRelease(String name) {
+        try {
+            return KernelConfig.forRelease(name);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "Invalid value for option '--release': " + e.getMessage(),
+                    e);
+        }
+    }
+
     private static JsonArray refusals(List<Outcome> outcomes) {
         JsonArray refusals = new JsonArray();
         for (Outcome outcome : outcomes) {
@@ -166,7 +173,7 @@ final class LoadTreeCommand implements Callable<Integer> {
             if (refusal != null) {
                 JsonObject entry = new JsonObject();
                 entry.addProperty("path", outcome.path().toString());
-                entry.addProperty("errno", refusal.errno().name());
+                entry.addProperty("errno", refusal.errnoName());
                 entry.addProperty("reason", refusal.getMessage());
                 refusals.add(entry);
             }

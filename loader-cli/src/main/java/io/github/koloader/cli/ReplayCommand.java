@@ -30,12 +30,13 @@ import picocli.CommandLine.Spec;
         },
         footer = {
             "",
-            "Exit code: 0 all identical, 1 something differs or is missing, 2 a file cannot be read.",
+            "Exit code: 0 all identical, 1 something differs, is missing or cannot be read, 2 wrong usage.",
             "",
             "Example:",
             "  koloader replay reloc-x86_64.jsonl.gz --modules /lib/modules/6.1.0-50-amd64"
         },
-        mixinStandardHelpOptions = true)
+        mixinStandardHelpOptions = true,
+        versionProvider = Main.Version.class)
 final class ReplayCommand implements Callable<Integer> {
     @Parameters(paramLabel = "RECORDING", arity = "1..*", description = "Files to replay.")
     private List<Path> recordings = List.of();
@@ -64,8 +65,8 @@ final class ReplayCommand implements Callable<Integer> {
                 out.println(json ? toJson(result) : toText(result));
                 exitCode = Math.max(exitCode, result.passed() ? 0 : 1);
             } catch (IOException e) {
-                spec.commandLine().getErr().println("koloader: " + Errors.describe(e));
-                exitCode = 2;
+                spec.commandLine().getErr().println("koloader: ERROR: " + Main.messageOf(e));
+                exitCode = 1;
             }
             out.flush();
         }

@@ -55,7 +55,7 @@ class InsmodCommandTest {
                 .contains(
                         ".init.text                 0xffffffffc0005000        24  r-x     dropped"
                                 + " after init")
-                .contains("init 0xffffffffc0005000 returned 0")
+                .contains("init 0xffffffffc0005000 returned 0 (no machine code is run)")
                 .last()
                 .isEqualTo(
                         "hello: live, 16 relocations, 3 imports, 3 stubs for what nobody exports: "

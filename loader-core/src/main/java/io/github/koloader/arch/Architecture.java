@@ -71,6 +71,16 @@ public interface Architecture {
     RelocationTypes relocationTypes();
 
     /**
+     * {@return the relocation types that a kernel of that version accepts} All of them, unless an
+     * architecture says otherwise.
+     *
+     * @param config the kernel
+     */
+    default RelocationTypes relocationTypes(KernelConfig config) {
+        return relocationTypes();
+    }
+
+    /**
      * {@return whether relocation sections with addends (RELA), or without (REL), are accepted}
      *
      * @param withAddends {@code true} to ask about RELA, {@code false} about REL

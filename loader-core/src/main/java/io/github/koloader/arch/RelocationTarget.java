@@ -106,7 +106,7 @@ public final class RelocationTarget {
             int[] types,
             int[] symbolIndexes,
             long[] addends) {
-        RelocationTypes rows = architecture.relocationTypes();
+        RelocationTypes rows = architecture.relocationTypes(config);
         boolean bigEndian = table.encoding().bigEndian();
         boolean wide = table.encoding().wide();
         boolean explicit = table.hasAddends();

@@ -3,6 +3,7 @@ package io.github.koloader.arch;
 import static com.google.common.base.Preconditions.checkArgument;
 
 import java.util.AbstractList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -40,6 +41,18 @@ public final class RelocationTypes extends AbstractList<RelocationType> {
      */
     public @Nullable RelocationType byCode(int code) {
         return code >= 0 && code < byCode.length ? byCode[code] : null;
+    }
+
+    /**
+     * {@return these rows without some}
+     *
+     * @param codes numbers of the rows to leave out
+     */
+    RelocationTypes without(int... codes) {
+        return new RelocationTypes(
+                rows.stream()
+                        .filter(row -> Arrays.stream(codes).noneMatch(code -> code == row.code()))
+                        .toList());
     }
 
     @Override

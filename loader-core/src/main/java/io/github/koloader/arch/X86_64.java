@@ -39,6 +39,18 @@ final class X86_64 implements Architecture {
                     new RelocationType(11, "R_X86_64_32S", ABSOLUTE, signed(32).overZero()),
                     new RelocationType(24, "R_X86_64_PC64", PC_RELATIVE, word(64).overZero()));
 
+    /** Linux 4.15 began to look at places, 4.16 took PLT32, 4.20 PC64. */
+    private static final RelocationTypes BEFORE_4_15 =
+            RelocationTypes.of(
+                    new RelocationType(0, "R_X86_64_NONE", NONE, DataField.NONE),
+                    new RelocationType(1, "R_X86_64_64", ABSOLUTE, word(64)),
+                    new RelocationType(2, "R_X86_64_PC32", PC_RELATIVE, word(32)),
+                    new RelocationType(10, "R_X86_64_32", ABSOLUTE, unsigned(32)),
+                    new RelocationType(11, "R_X86_64_32S", ABSOLUTE, signed(32)));
+
+    private static final RelocationTypes BEFORE_4_16 = TYPES.without(4, 24);
+    private static final RelocationTypes BEFORE_4_20 = TYPES.without(24);
+
     @Override
     public String name() {
         return "x86_64";
@@ -89,6 +101,16 @@ final class X86_64 implements Architecture {
     @Override
     public RelocationTypes relocationTypes() {
         return TYPES;
+    }
+
+    @Override
+    public RelocationTypes relocationTypes(KernelConfig config) {
+        if (config.atLeast(4, 20)) {
+            return TYPES;
+        }
+        return config.atLeast(4, 16)
+                ? BEFORE_4_20
+                : config.atLeast(4, 15) ? BEFORE_4_16 : BEFORE_4_15;
     }
 
     @Override

@@ -99,7 +99,7 @@ public record SectionType(int code) {
 
     /** {@return whether a section of this type has bytes in the file} */
     public boolean hasContents() {
-        return code != NULL.code && code != NOBITS.code;
+        return code != NOBITS.code;
     }
 
     /** The name without {@code SHT_}, or the number in hexadecimal. */

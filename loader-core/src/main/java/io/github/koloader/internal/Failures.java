@@ -156,11 +156,6 @@ public final class Failures {
                 Long.toUnsignedString(size));
     }
 
-    /** Both kinds of constructors. */
-    public static LoadException twoKindsOfConstructors(String name) {
-        return failure(Errno.EINVAL, WARNING, "%s: has both .ctors and .init_array.", name);
-    }
-
     /** Exports without CRCs, and forced loading is off. */
     public static LoadException noVersionsForExports(String name) {
         return LoadException.silent(

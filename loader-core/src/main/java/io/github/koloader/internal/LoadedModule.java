@@ -60,6 +60,9 @@ public final class LoadedModule {
     /** Its exports, once formed. */
     public List<ExportIndex.Export> exports = List.of();
 
+    /** Those of its exports that a search finds: all, if its tables are sorted. */
+    public List<ExportIndex.Export> findableExports = List.of();
+
     /** Whether it has been given a GPL-only symbol. */
     public boolean usesGplOnly;
 

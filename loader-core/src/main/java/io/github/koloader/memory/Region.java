@@ -16,7 +16,7 @@ public final class Region {
     private final int size;
     private final String owner;
     private final String name;
-    private volatile Rights rights;
+    private Rights rights;
 
     /**
      * A region over {@code size} bytes of {@code array} from {@code start} on. The array is shared,

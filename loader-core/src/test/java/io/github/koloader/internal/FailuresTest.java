@@ -256,13 +256,6 @@ final class FailuresTest {
                         Errno.ENOMEM,
                         "m: Could not allocate 8193 bytes percpu data"),
                 load(
-                        "twoKindsOfConstructors",
-                        withSection(
-                                Images.rodata(".ctors", new byte[8]),
-                                Images.rodata(".init_array", new byte[8])),
-                        Errno.EINVAL,
-                        "m: has both .ctors and .init_array."),
-                load(
                                 "noVersionsForExports",
                                 Images.exporting(Images.module("m"), false, Export.plain("f"))
                                         .build(),

@@ -18,6 +18,7 @@ import io.github.koloader.image.Symbol;
 import io.github.koloader.image.ThisModule;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -181,36 +182,6 @@ final class KoReaderTest {
         Kos.edit(file).putInt(Kos.header(file, ".text") + 4, 0x70000001);
         assertThat(KoReader.read(file).section(".text").orElseThrow().type())
                 .isEqualTo(new SectionType(0x70000001));
-    }
-
-    @Test
-    void aSectionTypeOfNullHasNoBytes() {
-        byte[] file = Kos.small();
-        Kos.edit(file).putInt(Kos.header(file, ".text") + 4, 0);
-        assertThat(KoReader.read(file).section(".text").orElseThrow().contents())
-                .isEqualTo(Bytes.EMPTY);
-    }
-
-    // ---- other machines ----
-
-    @ParameterizedTest
-    @CsvSource({"4, LITTLE_ENDIAN", "4, BIG_ENDIAN", "8, LITTLE_ENDIAN", "8, BIG_ENDIAN"})
-    void filesOfEveryClassAndByteOrderAreRead(int wordSize, String order) {
-        for (boolean addends : new boolean[] {false, true}) {
-            Encoding encoding =
-                    new Encoding(
-                            wordSize,
-                            order.equals("BIG_ENDIAN")
-                                    ? ByteOrder.BIG_ENDIAN
-                                    : ByteOrder.LITTLE_ENDIAN);
-            ModuleImage image = Kos.image(Kos.NO_MACHINE, encoding, addends);
-            ModuleImage read = KoReader.read(KoWriter.write(image));
-            assertThat(read).isEqualTo(image);
-            assertThat(read.encoding()).isEqualTo(encoding);
-            assertThat(read.name()).contains("small");
-            assertThat(read.thisModule().orElseThrow().exit()).isPresent();
-            assertThat(read.relocations().get(0).hasAddends()).isEqualTo(addends);
-        }
     }
 
     @Test
@@ -410,5 +381,42 @@ final class KoReaderTest {
     void aModuleWithoutParametersHasNone() throws IOException {
         assertThat(KoReader.read(Path.of("src/test/resources/ko/x86_64/hello.ko")).parameters())
                 .isEmpty();
+    }
+
+    @Test
+    void aSectionOfTypeNullWithMemoryIsLoadedAsLinuxDoes() {
+        byte[] array = Kos.small();
+        ModuleImage before = KoReader.read(array);
+        int text = before.sectionIndex(".text");
+        ByteBuffer.wrap(array)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(Kos.header(array, text) + 4, SectionType.NULL.code());
+        ModuleImage image = KoReader.read(array);
+        assertThat(image.section(text).contents()).isEqualTo(before.section(text).contents());
+        Module module = Kernel.builder(Architectures.X86_64).build().load(image, "");
+        assertThat(module.section(".text").orElseThrow().size())
+                .isEqualTo(before.section(text).size());
+    }
+
+    // ---- other machines ----
+
+    @ParameterizedTest
+    @CsvSource({"4, LITTLE_ENDIAN", "4, BIG_ENDIAN", "8, LITTLE_ENDIAN", "8, BIG_ENDIAN"})
+    void filesOfEveryClassAndByteOrderAreRead(int wordSize, String order) {
+        for (boolean addends : new boolean[] {false, true}) {
+            Encoding encoding =
+                    new Encoding(
+                            wordSize,
+                            order.equals("BIG_ENDIAN")
+                                    ? ByteOrder.BIG_ENDIAN
+                                    : ByteOrder.LITTLE_ENDIAN);
+            ModuleImage image = Kos.image(Kos.NO_MACHINE, encoding, addends);
+            ModuleImage read = KoReader.read(KoWriter.write(image));
+            assertThat(read).isEqualTo(image);
+            assertThat(read.encoding()).isEqualTo(encoding);
+            assertThat(read.name()).contains("small");
+            assertThat(read.thisModule().orElseThrow().exit()).isPresent();
+            assertThat(read.relocations().get(0).hasAddends()).isEqualTo(addends);
+        }
     }
 }

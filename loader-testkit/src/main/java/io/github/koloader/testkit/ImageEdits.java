@@ -17,7 +17,7 @@ import java.util.Objects;
  * for: break a valid image by one of them, and assert the exact errno.
  *
  * <pre>{@code
- * ModuleImage broken = ImageEdits.withSymbolIndex(image, image.relocations().get(0), 0, 9999);
+ * ModuleImage broken = ImageEdits.withMachine(image, 0x7e57);
  * LoadException failure = assertThrows(LoadException.class, () -> kernel.load(broken, ""));
  * assertEquals(Errno.ENOEXEC, failure.errno());
  * }</pre>

@@ -28,6 +28,7 @@ import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -136,6 +137,9 @@ final class ModuleReplay {
             kernel.load(image, "");
         } catch (LoadException e) {
             differ("load", "loaded", "refused: " + e.getMessage(), "");
+            return;
+        } catch (IllegalArgumentException e) { // of the address space: recorded blocks overlap
+            differ("load", "loaded", "impossible: " + e.getMessage(), "");
             return;
         }
         if (!seen[0] || !seen[1]) {
@@ -248,7 +252,7 @@ final class ModuleReplay {
             compareAddress(what + " address", recorded.get("addr"), section.address().value());
             compare(what + " size", recorded.get("size").getAsLong(), section.size());
             if (!name.equals(ModuleImage.THIS_MODULE)) {
-                compareContents(what, recorded, section, module.contents(section));
+                compareContents(module, what, recorded, section, module.contents(section));
             }
         }
         loaded.values()
@@ -277,15 +281,20 @@ final class ModuleReplay {
     }
 
     private void compareContents(
-            String what, JsonObject recorded, LoadedSection section, Bytes found) {
+            Module module, String what, JsonObject recorded, LoadedSection section, Bytes found) {
         String sha = recorded.get("sha").getAsString();
         String foundSha = ModuleFiles.sha256(found);
         if (sha.equals(foundSha)) {
             return;
         }
-        Optional<byte[]> bytes = recordedBytes(recorded, section.index());
+        Optional<byte[]> bytes = recordedBytes(module, recorded, section);
         if (bytes.isEmpty()) {
-            differ(what + " SHA-256", sha, foundSha, "its bytes were not recorded");
+            differ(
+                    what + " SHA-256",
+                    sha,
+                    foundSha,
+                    "%d relocations patch it; its bytes were not recorded"
+                            .formatted(relocationCount(section.index())));
             return;
         }
         int at = firstDifference(bytes.get(), found);
@@ -296,15 +305,24 @@ final class ModuleReplay {
                 covering(section.index(), at));
     }
 
-    private Optional<byte[]> recordedBytes(JsonObject recorded, int index) {
+    /** The recorded bytes of a section: on their own, or cut from those of its block. */
+    private Optional<byte[]> recordedBytes(
+            Module module, JsonObject recorded, LoadedSection section) {
         JsonObject raw = json.getAsJsonObject("raw");
-        if (raw != null && raw.has(Integer.toString(index))) {
-            return Optional.of(
-                    Base64.getDecoder().decode(raw.get(Integer.toString(index)).getAsString()));
+        String index = Integer.toString(section.index());
+        if (raw != null && raw.has(index)) {
+            return Optional.of(Base64.getDecoder().decode(raw.get(index).getAsString()));
         }
-        return recorded.has("hex")
-                ? Optional.of(HexFormat.of().parseHex(recorded.get("hex").getAsString()))
-                : Optional.empty();
+        if (recorded.has("hex")) {
+            return Optional.of(HexFormat.of().parseHex(recorded.get("hex").getAsString()));
+        }
+        int block = module.layout().blockOf(section.index());
+        Block layout = module.layout().blocks().get(block);
+        int from = (int) module.layout().offsetOf(section.index());
+        int to = from + (int) section.size();
+        return rawBlock(layout.types(), layout.isInit())
+                .filter(bytes -> to <= bytes.length)
+                .map(bytes -> Arrays.copyOfRange(bytes, from, to));
     }
 
     private static int firstDifference(byte[] recorded, Bytes found) {
@@ -319,6 +337,23 @@ final class ModuleReplay {
 
     private static String byteAt(Bytes bytes, int index) {
         return index < bytes.size() ? "%02x".formatted(bytes.get(index)) : "the end";
+    }
+
+    private int relocationCount(int section) {
+        return image.relocationsFor(section).stream().mapToInt(RelocationTable::count).sum();
+    }
+
+    /** The section that a byte of a block lies in, and the relocation that patches it. */
+    private String coveringInBlock(Module module, int block, long offset) {
+        for (LoadedSection section : module.sections()) {
+            long start = module.layout().offsetOf(section.index());
+            if (module.layout().blockOf(section.index()) == block
+                    && start <= offset
+                    && offset < start + section.size()) {
+                return section.name() + ", " + covering(section.index(), offset - start);
+            }
+        }
+        return "in no section";
     }
 
     /** The relocation that patches a byte of a section. */
@@ -442,7 +477,7 @@ final class ModuleReplay {
                     "block %d byte 0x%x (%d bytes differ)".formatted(block, at, places.size()),
                     "%02x".formatted(recorded[at]),
                     "%02x".formatted(found.get(at)),
-                    "");
+                    coveringInBlock(module, block, at));
         }
     }
 

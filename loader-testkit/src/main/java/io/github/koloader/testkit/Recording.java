@@ -147,7 +147,7 @@ public record Recording(Path path, List<Line> lines) {
             }
             json = element.getAsJsonObject();
         } catch (JsonParseException e) {
-            throw new IOException(path + ":" + number + ": not JSON: " + e.getMessage(), e);
+            throw new IOException(path + ":" + number + ": not JSON", e);
         }
         JsonElement kind = json.get("kind");
         if (kind == null && json.has("number") && json.has("P")) {

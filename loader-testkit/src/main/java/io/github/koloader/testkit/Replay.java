@@ -63,18 +63,8 @@ public final class Replay {
             architectures.add(line.text("arch", "?"));
             int missingBefore = missing.size();
             int differencesBefore = differences.size();
-            try {
-                replay(recording.path(), line, missing, differences);
-            } catch (IllegalStateException
-                    | UnsupportedOperationException
-                    | NullPointerException
-                    | NumberFormatException
-                    | ClassCastException e) { // what Gson throws for a field of another type
-                throw new IOException(
-                        "%s:%d: the record is not of the form of its kind: %s"
-                                .formatted(recording.path(), line.number(), e.getMessage()),
-                        e);
-            }
+            RecordForm.check(recording.path(), line);
+            replay(recording.path(), line, missing, differences);
             if (missing.size() == missingBefore) {
                 compared++;
                 identical += differences.size() == differencesBefore ? 1 : 0;

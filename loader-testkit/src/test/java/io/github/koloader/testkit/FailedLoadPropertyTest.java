@@ -10,7 +10,6 @@ import io.github.koloader.LoadException;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.DataField;
 import io.github.koloader.arch.RelocationType;
-import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ExportEntry;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.RelocationTable;
@@ -143,17 +142,6 @@ class FailedLoadPropertyTest {
                             (image, entry) ->
                                     ImageEdits.withSectionFlags(
                                             image, image.sectionIndex(ModuleImage.THIS_MODULE), 0)),
-                    new Break(
-                            "two kinds of constructors",
-                            Errno.EINVAL,
-                            (image, entry) ->
-                                    ImageEdits.withAddedSection(
-                                            ImageEdits.withAddedSection(
-                                                    image,
-                                                    Section.progbits(
-                                                            ".ctors", ALLOC, 8, Bytes.EMPTY)),
-                                            Section.progbits(
-                                                    ".init_array", ALLOC, 8, Bytes.EMPTY))),
                     new Break(
                             "larger than any memory",
                             Errno.ENOMEM,

@@ -143,9 +143,6 @@ final class Admit {
     }
 
     private void checkSpecialSections(SpecialSections special) {
-        if (special.ctors() != 0 && special.initArray() != 0) {
-            throw Failures.twoKindsOfConstructors(module.name);
-        }
         if (special.obsoleteParameters() != 0) {
             kernel.log(WARNING, "%s: Ignoring obsolete parameters", module.name);
         }

@@ -31,6 +31,8 @@ final class Finalize {
     private final Placement placement;
     private final boolean bigEndian;
     private final int wordSize;
+    private final List<Export> exports = new ArrayList<>();
+    private final List<Export> findable = new ArrayList<>();
 
     private Finalize(KernelState kernel, LoadedModule module) {
         this.kernel = kernel;
@@ -42,23 +44,23 @@ final class Finalize {
 
     static void run(KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
         Finalize step = new Finalize(kernel, module);
-        List<Export> exports = new ArrayList<>();
-        step.read(exports, special.ksymtab(), special.kcrctab(), false);
-        step.read(exports, special.ksymtabGpl(), special.kcrctabGpl(), true);
-        step.verify(exports);
-        module.exports = exports;
+        step.read(special.ksymtab(), special.kcrctab(), false);
+        step.read(special.ksymtabGpl(), special.kcrctabGpl(), true);
+        step.verify();
+        module.exports = step.exports;
+        module.findableExports = step.findable;
         if (kernel.config.strictModuleRwx()) {
             step.protect();
         }
-        kernel.exports.addAll(exports);
-        undo.add(() -> kernel.exports.removeAll(exports));
+        kernel.exports.addAll(step.findable);
+        undo.add(() -> kernel.exports.removeAll(step.findable));
         module.state = ModuleState.COMING;
     }
 
     // ---- exports ----
 
-    /** The exports of one table, as a search by bisection finds them. */
-    private void read(List<Export> exports, int table, int crcTable, boolean gplOnly) {
+    /** Reads the exports of one table; those that a search by bisection finds are findable. */
+    private void read(int table, int crcTable, boolean gplOnly) {
         if (table == 0) {
             return;
         }
@@ -87,7 +89,8 @@ final class Finalize {
             int crc = hasCrc ? crc(crcTable, i) : 0;
             found.add(Export.ofModule(name, module, value, gplOnly, namespace, hasCrc, crc));
         }
-        exports.addAll(reachable(found));
+        exports.addAll(found);
+        findable.addAll(reachable(found));
     }
 
     /** Where a field of an export leads: it holds an address, or the distance from itself. */
@@ -167,7 +170,7 @@ final class Finalize {
         return Arrays.compareUnsigned(one.nameBytes(), other.nameBytes());
     }
 
-    private void verify(List<Export> exports) {
+    private void verify() {
         for (Export export : exports) {
             Export there = kernel.exports.find(export.nameBytes());
             if (there != null) {

@@ -77,6 +77,7 @@ final class PostRelocation {
         int entrySize = form.entrySize();
         int count = (int) (placement.sections().get(section).size() / entrySize);
         boolean absolute = form == ExceptionTable.ABSOLUTE32 || form == ExceptionTable.ABSOLUTE64;
+        long addressMask = kernel.architecture.encoding().wide() ? -1L : 0xffff_ffffL;
         KernelSort.sort(
                 count,
                 new KernelSort.Elements() {
@@ -87,9 +88,11 @@ final class PostRelocation {
 
                     private long instruction(int i) {
                         int at = start + i * entrySize;
-                        return absolute
-                                ? Words.readWord(array, at, entrySize / 2, bigEndian)
-                                : (long) i * entrySize + Words.readInt(array, at, bigEndian);
+                        if (absolute) {
+                            return Words.readWord(array, at, entrySize / 2, bigEndian);
+                        }
+                        long field = placement.address(section) + (long) i * entrySize;
+                        return field + Words.readInt(array, at, bigEndian) & addressMask;
                     }
 
                     @Override

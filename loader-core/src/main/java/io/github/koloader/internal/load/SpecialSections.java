@@ -18,11 +18,9 @@ record SpecialSections(
         int kcrctab,
         int kcrctabGpl,
         int exceptionTable,
-        int ctors,
-        int initArray,
         int obsoleteParameters) {
     static SpecialSections find(List<Section> sections) {
-        int[] found = new int[11];
+        int[] found = new int[9];
         for (int i = 1; i < sections.size(); i++) {
             Section section = sections.get(i);
             int slot =
@@ -33,7 +31,7 @@ record SpecialSections(
         }
         return new SpecialSections(
                 found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7],
-                found[8], found[9], found[10]);
+                found[8]);
     }
 
     private static int slot(String name) {
@@ -46,9 +44,7 @@ record SpecialSections(
             case "__kcrctab" -> 5;
             case "__kcrctab_gpl" -> 6;
             case "__ex_table" -> 7;
-            case ".ctors" -> 8;
-            case ".init_array" -> 9;
-            case "__obsparm" -> 10;
+            case "__obsparm" -> 8;
             default -> -1;
         };
     }

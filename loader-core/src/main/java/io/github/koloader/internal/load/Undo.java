@@ -2,6 +2,7 @@ package io.github.koloader.internal.load;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 
 /** What has to be taken back if a load fails, newest first. */
 final class Undo {
@@ -26,12 +27,27 @@ final class Undo {
     /** The load has succeeded. */
     void commit() {
         onFailure.clear();
-        always.forEach(Runnable::run);
+        rollBack();
     }
 
-    /** The load has failed. */
+    /** The load has failed, or has ended: everything is done, even if some of it throws. */
     void rollBack() {
-        onFailure.forEach(Runnable::run);
-        always.forEach(Runnable::run);
+        RuntimeException thrown = null;
+        for (Deque<Runnable> actions : List.of(onFailure, always)) {
+            while (!actions.isEmpty()) {
+                try {
+                    actions.pop().run();
+                } catch (RuntimeException e) { // of an allocator that the user brought
+                    if (thrown == null) {
+                        thrown = e;
+                    } else {
+                        thrown.addSuppressed(e);
+                    }
+                }
+            }
+        }
+        if (thrown != null) {
+            throw thrown;
+        }
     }
 }

@@ -60,7 +60,7 @@ public final class Unload {
 
     private static void free(KernelState kernel, LoadedModule module) {
         dropReferences(module);
-        kernel.exports.removeAll(module.exports);
+        kernel.exports.removeAll(module.findableExports);
         kernel.modules.remove(module.name);
         module.perCpuRegions.forEach(kernel.memory::unmap);
         if (module.perCpuRequest != null) {

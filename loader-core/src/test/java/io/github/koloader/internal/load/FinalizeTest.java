@@ -121,12 +121,22 @@ final class FinalizeTest {
     }
 
     @Test
+    void aDuplicateInAnUnsortedTableIsRefusedThoughNoSearchWouldFindIt() {
+        Kernel kernel = kernel();
+        kernel.load(Images.exporting("a", "d"), "");
+        assertThat(refusal(kernel, Images.exporting("b", "d", "c", "b")).dmesg())
+                .isEqualTo("b: exports duplicate symbol d (owned by a)");
+    }
+
+    @Test
     void anUnsortedTableLosesTheSymbolsThatBisectionMisses() {
         // The kernel looks at c first, then goes right for what is greater and left for what is
         // smaller.
         Kernel kernel = kernel();
         Module module = kernel.load(Images.exporting("a", "d", "c", "b"), "");
-        assertThat(module.exports()).extracting(ExportedSymbol::name).containsExactly("c");
+        assertThat(module.exports())
+                .extracting(ExportedSymbol::name)
+                .containsExactly("d", "c", "b");
         assertThat(kernel.exported("c")).isPresent();
         assertThat(kernel.exported("d")).isEmpty();
         assertThat(kernel.exported("b")).isEmpty();

@@ -108,6 +108,15 @@ public final class ElfFailures {
                 index, offset);
     }
 
+    /**
+     * Ours: many sections share one long name, so that their names are much larger than the file.
+     */
+    public static LoadException namesTooLong(int index, long offset) {
+        return failure(
+                "names of sections up to section %d, whose name is at file offset 0x%x, are larger than the file",
+                index, offset);
+    }
+
     /** Ours: neither a class nor a machine that tells how to read the header. */
     public static LoadException unknownClass(int elfClass, int data) {
         return failure(

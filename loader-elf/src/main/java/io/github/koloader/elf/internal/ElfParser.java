@@ -29,9 +29,13 @@ import org.jspecify.annotations.Nullable;
 public final class ElfParser {
     private static final byte[] MAGIC = {0x7f, 'E', 'L', 'F'};
 
+    /** Bytes that names of sections may have together, beyond a small multiple of the file's. */
+    private static final long NAME_BUDGET = 1 << 20;
+
     private final Bytes file;
     private final @Nullable Architecture expected;
     private final Encoding encoding;
+    private long nameBytes;
 
     private ElfParser(Bytes file, @Nullable Architecture expected, Encoding encoding) {
         this.file = file;
@@ -181,11 +185,22 @@ public final class ElfParser {
         if (nameAt >= file.size()) {
             throw ElfFailures.nameBeyondEnd(index, nameAt);
         }
+        String name = SectionNames.read(file, (int) nameAt);
+        nameBytes += name.length();
+        if (nameBytes > NAME_BUDGET + 4L * file.size()) {
+            throw ElfFailures.namesTooLong(index, nameAt);
+        }
         SectionType type = SectionType.of(header.type());
         boolean contents = type.hasContents();
-        long size = type.code() == SectionType.NULL.code() ? 0 : header.size();
+        long size = header.size();
+        if (contents && !header.fits(file.size())) { // only of type NULL, which is not checked
+            if ((header.flags() & SectionFlags.ALLOC) != 0) {
+                throw ElfFailures.sectionBeyondEnd(index, header.type());
+            }
+            size = 0;
+        }
         return new Section(
-                SectionNames.read(file, (int) nameAt),
+                name,
                 type,
                 SectionFlags.of(header.flags()),
                 header.offset(),
@@ -194,7 +209,7 @@ public final class ElfParser {
                 header.link(),
                 header.info(),
                 header.entrySize(),
-                contents ? file.slice((int) header.offset(), (int) size) : Bytes.EMPTY);
+                contents && size > 0 ? file.slice((int) header.offset(), (int) size) : Bytes.EMPTY);
     }
 
     /** A view on one section header after the other. */

@@ -12,11 +12,14 @@ import io.github.koloader.elf.KoWriter;
 import io.github.koloader.elf.Kos;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
+import io.github.koloader.image.ImageBuilder;
+import io.github.koloader.image.Section;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Modifier;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -227,10 +230,39 @@ final class ElfFailuresTest {
                         (file, array) -> file.putInt(Kos.header(array, strtab), -1)));
     }
 
+    /** Forty sections that share one name of 200,000 bytes. */
+    private static Scenario sharedName() {
+        ImageBuilder builder = new ImageBuilder(62, Encoding.ELF64_LSB, true);
+        int first = builder.section(Section.progbits("n".repeat(200_000), 0, 1, Bytes.EMPTY));
+        for (int i = 1; i < 40; i++) {
+            builder.section(Section.progbits(".s", 0, 1, Bytes.EMPTY));
+        }
+        byte[] array = KoWriter.write(builder.build());
+        ByteBuffer file = ByteBuffer.wrap(array).order(ByteOrder.LITTLE_ENDIAN);
+        int name = file.getInt(Kos.header(array, first));
+        for (int i = 1; i < 40; i++) {
+            file.putInt(Kos.header(array, first + i), name);
+        }
+        int namesAt = (int) file.getLong(Kos.header(array, file.getShort(62)) + 24);
+        long reached = (1L << 20) + 4L * array.length;
+        int section = first + (int) (reached / 200_000);
+        return new Scenario(
+                "namesTooLong",
+                KoReader.any(),
+                array,
+                Errno.ENOEXEC,
+                "names of sections up to section "
+                        + section
+                        + ", whose name is at file offset 0x"
+                        + Integer.toHexString(namesAt + name)
+                        + ", are larger than the file");
+    }
+
     private static List<Scenario> packed() {
         byte[] gzip = gzip(Kos.small());
         return List.of(
                 new Scenario("empty", KoReader.any(), new byte[0], Errno.EINVAL, ""),
+                sharedName(),
                 new Scenario(
                         "tooLarge",
                         KoReader.any().withLimit(100),
