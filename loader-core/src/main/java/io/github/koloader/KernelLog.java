@@ -26,6 +26,9 @@ public final class KernelLog {
      */
     public record Entry(LogLine line, Duration time) {}
 
+    /** Lines that are kept; beyond that the oldest are dropped, as a kernel's ring buffer does. */
+    public static final int LIMIT = 1 << 18;
+
     private final Clock clock;
     private final Instant start;
     private final List<Entry> entries = new ArrayList<>();
@@ -46,6 +49,9 @@ public final class KernelLog {
      * @param line what was logged
      */
     public void add(LogLine line) {
+        if (entries.size() == LIMIT) {
+            entries.subList(0, LIMIT / 8).clear();
+        }
         entries.add(new Entry(line, Duration.between(start, clock.instant())));
     }
 

@@ -7,7 +7,8 @@ import java.util.Optional;
 
 /**
  * The symbols that the kernel itself exports; those of modules are found in the modules. A kernel
- * asks once for each name, so answers must not change.
+ * keeps what it has found, so an answer must not change; for a name that was not there it may ask
+ * again.
  */
 @FunctionalInterface
 public interface KernelSymbols {

@@ -126,10 +126,10 @@ public final class Modinfo {
             int at = starts[index];
             int length = bytes.textLength(at);
             if (length > 0) {
-                int equals = bytes.indexOf((byte) '=', at);
-                boolean split = equals >= 0 && equals < at + length;
-                int tagLength = split ? equals - at : length;
-                int valueAt = split ? equals + 1 : at + length;
+                int equals = bytes.slice(at, length).indexOf((byte) '=', 0);
+                boolean split = equals >= 0;
+                int tagLength = split ? equals : length;
+                int valueAt = split ? at + equals + 1 : at + length;
                 entries.add(
                         new Entry(
                                 bytes.slice(at, tagLength).toLatin1(),

@@ -246,6 +246,8 @@ public final class ModuleImage {
      * leads.
      */
     private Optional<ThisModule.Entry> entry(int thisModule, String name) {
+        int byName = -1;
+        boolean looked = false;
         for (RelocationTable table : relocations) {
             if (table.target() != thisModule) {
                 continue;
@@ -256,7 +258,10 @@ public final class ModuleImage {
                     return Optional.of(new ThisModule.Entry(table.offset(i), symbol));
                 }
             }
-            int byName = table.count() == 0 ? -1 : symbols.indexOf(name);
+            if (!looked && table.count() > 0) {
+                byName = symbols.indexOf(name);
+                looked = true;
+            }
             for (int i = 0; byName >= 0 && i < table.count(); i++) {
                 int symbol = table.symbolIndex(i);
                 if (symbol >= 0 && symbol < symbols.count() && leadsTo(table, i, byName)) {

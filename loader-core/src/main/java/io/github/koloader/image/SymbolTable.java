@@ -143,15 +143,15 @@ public final class SymbolTable {
     public int nameHash(int index) {
         int offset = nameOffset(index);
         if (offset < 0 || offset >= strings.size()) {
-            return 0;
+            return Words.HASH_START;
         }
         byte[] names = strings.array;
         int i = strings.start + offset;
         int end = strings.start + strings.size();
-        int hash = 0;
+        int hash = Words.HASH_START;
         byte next;
         while (i < end && (next = names[i]) != 0) {
-            hash = 31 * hash + (next & 0xff);
+            hash = Words.hash(hash, next);
             i++;
         }
         return hash;
@@ -164,7 +164,11 @@ public final class SymbolTable {
      * @param name a name, one character a byte
      */
     public static int hashOf(String name) {
-        return name.hashCode();
+        int hash = Words.HASH_START;
+        for (byte next : encode(name)) {
+            hash = Words.hash(hash, next);
+        }
+        return hash;
     }
 
     /**

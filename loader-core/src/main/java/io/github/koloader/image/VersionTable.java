@@ -1,5 +1,6 @@
 package io.github.koloader.image;
 
+import io.github.koloader.internal.Words;
 import java.util.Objects;
 
 /**
@@ -48,7 +49,8 @@ public final class VersionTable {
     }
 
     private int nameLength(int index) {
-        return Math.min(bytes.textLength(nameAt(index)), ENTRY_SIZE - encoding.wordSize());
+        int from = bytes.start + nameAt(index);
+        return Words.indexOfZero(bytes.array, from, from + ENTRY_SIZE - encoding.wordSize()) - from;
     }
 
     /**
@@ -69,10 +71,10 @@ public final class VersionTable {
         byte[] array = bytes.array;
         int i = bytes.start + nameAt(index);
         int end = i + ENTRY_SIZE - encoding.wordSize();
-        int hash = 0;
+        int hash = Words.HASH_START;
         byte next;
         while (i < end && (next = array[i]) != 0) {
-            hash = 31 * hash + (next & 0xff);
+            hash = Words.hash(hash, next);
             i++;
         }
         return hash;

@@ -112,9 +112,9 @@ public final class ExportIndex {
     }
 
     private static int hashOf(byte[] name) {
-        int hash = 0;
+        int hash = Words.HASH_START;
         for (byte next : name) {
-            hash = 31 * hash + (next & 0xff);
+            hash = Words.hash(hash, next);
         }
         return hash;
     }
@@ -193,7 +193,9 @@ public final class ExportIndex {
 
     private Export ask(String name) {
         Export export = Export.ofKernel(name, kernel.find(name));
-        insert(export);
+        if (export.exists) {
+            insert(export);
+        }
         return export;
     }
 

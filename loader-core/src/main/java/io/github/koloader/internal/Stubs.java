@@ -4,6 +4,7 @@ import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -34,6 +35,19 @@ public final class Stubs {
         Address address = area.start().plus(offset);
         addresses.put(name, address);
         return Optional.of(address);
+    }
+
+    /** Number of stubs given out. */
+    public int count() {
+        return addresses.size();
+    }
+
+    /** Takes back the stubs from {@code from} on, if none has been given out after {@code to}. */
+    public void takeBack(int from, int to) {
+        if (addresses.size() == to) {
+            List<String> names = List.copyOf(addresses.keySet());
+            names.subList(from, to).forEach(addresses::remove);
+        }
     }
 
     /** All stubs given out, oldest first; a view. */

@@ -16,7 +16,18 @@ public final class Words {
     private static final VarHandle LONG_LE = view(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle LONG_BE = view(long[].class, ByteOrder.BIG_ENDIAN);
 
+    /**
+     * What a hash of a name starts with: another number in each JVM, so that no file can be made to
+     * collide.
+     */
+    public static final int HASH_START = new java.security.SecureRandom().nextInt();
+
     private Words() {}
+
+    /** The hash of a name whose bytes before the last have that hash. */
+    public static int hash(int hash, byte next) {
+        return (Integer.rotateLeft(hash, 5) ^ next) * 0x9e3779b1;
+    }
 
     private static VarHandle view(Class<?> type, ByteOrder order) {
         return MethodHandles.byteArrayViewVarHandle(type, order);

@@ -194,13 +194,16 @@ final class ModuleReplay {
             for (JsonElement element : json.getAsJsonArray("mem")) {
                 JsonObject recorded = element.getAsJsonObject();
                 String type = recorded.get("type").getAsString();
+                if (index >= blocks.size()) {
+                    break;
+                }
                 Block block = blocks.get(index);
                 compare("memory type " + index, type, block.parts().get(0).type().kernelName());
                 compareAddress(type + " base", recorded.get("base"), bases.get(index).value());
                 compare(type + " size", recorded.get("size").getAsLong(), block.size());
                 index++;
             }
-            compare("memory types", index, blocks.size());
+            compare("memory types", json.getAsJsonArray("mem").size(), blocks.size());
             return;
         }
         compareBlock("core", blocks.get(0), bases.get(0));

@@ -22,6 +22,7 @@ final class RecordForm {
     private static final Pattern BASE64 =
             Pattern.compile("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?");
     private static final Pattern RELEASE = Pattern.compile("\\d{1,6}\\.\\d{1,6}(?!\\d).*");
+    private static final Pattern PATH = Pattern.compile("[^\\p{Cntrl}]{1,4096}");
     private static final Pattern TEXT = Pattern.compile("(?s).*");
 
     private final Path path;
@@ -58,9 +59,8 @@ final class RecordForm {
 
     private void checkModule(JsonObject json) throws IOException {
         field(json, "release", RELEASE);
-        for (String name : List.of("path", "sha256")) {
-            field(json, name, TEXT);
-        }
+        field(json, "path", PATH);
+        field(json, "sha256", TEXT);
         for (String name : List.of("image", "percpu", "init_fn", "exit_fn")) {
             field(json, name, ADDRESS);
         }

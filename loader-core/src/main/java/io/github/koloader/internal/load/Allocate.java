@@ -80,11 +80,20 @@ final class Allocate {
                             Rights.READ_WRITE_EXECUTE,
                             name,
                             part.type().kernelName());
-            kernel.memory.map(region);
+            map(kernel, region);
             undo.add(() -> kernel.memory.unmap(region));
             regions.add(region);
         }
         return placed;
+    }
+
+    /** Maps a region; where another one is already, there is no memory. */
+    static void map(KernelState kernel, Region region) {
+        try {
+            kernel.memory.map(region);
+        } catch (IllegalArgumentException e) {
+            throw Failures.noMemory(region.owner(), region.size()).causedBy(e);
+        }
     }
 
     private static byte[] zeroed(String name, long size) {

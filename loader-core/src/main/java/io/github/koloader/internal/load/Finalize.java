@@ -2,6 +2,7 @@ package io.github.koloader.internal.load;
 
 import io.github.koloader.ModuleState;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.image.SectionType;
 import io.github.koloader.image.ThisModule;
 import io.github.koloader.internal.ExportIndex.Export;
 import io.github.koloader.internal.Failures;
@@ -32,6 +33,7 @@ final class Finalize {
     private final boolean bigEndian;
     private final int wordSize;
     private final List<Export> exports = new ArrayList<>();
+    private long nameBudget;
     private final List<Export> findable = new ArrayList<>();
 
     private Finalize(KernelState kernel, LoadedModule module) {
@@ -40,6 +42,10 @@ final class Finalize {
         this.placement = module.placement;
         this.bigEndian = kernel.architecture.encoding().bigEndian();
         this.wordSize = kernel.architecture.encoding().wordSize();
+        this.nameBudget = 1 << 20;
+        for (PlacedBlock block : placement.blocks()) {
+            nameBudget += 4L * block.array.length;
+        }
     }
 
     static void run(KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
@@ -63,6 +69,9 @@ final class Finalize {
     private void read(int table, int crcTable, boolean gplOnly) {
         if (table == 0) {
             return;
+        }
+        if (placement.sections().get(table).type().equals(SectionType.NOBITS)) {
+            throw Failures.exportOutsideModule(module.name, placement.name(table), 0);
         }
         boolean relative = kernel.architecture.relativeExports(kernel.config);
         int fieldSize = relative ? 4 : wordSize;
@@ -113,6 +122,10 @@ final class Finalize {
         int to = from;
         while (to < block.array.length && block.array[to] != 0) {
             to++;
+        }
+        nameBudget -= to - from;
+        if (nameBudget < 0) { // names that overlap
+            throw Failures.exportOutsideModule(module.name, placement.name(section), offset);
         }
         return Arrays.copyOfRange(block.array, from, to);
     }

@@ -94,7 +94,14 @@ public final class LoadSequence {
 
         undo.add(() -> Unload.dropReferences(module));
         linesAreLogged = true; // as they come
+        int stubs = kernel.stubs.count();
+        int[] stubsEnd = {-1};
+        undo.add(
+                () ->
+                        kernel.stubs.takeBack(
+                                stubs, stubsEnd[0] < 0 ? kernel.stubs.count() : stubsEnd[0]));
         module.symbolValues = ResolveSymbols.run(kernel, checked, module, perCpu);
+        stubsEnd[0] = kernel.stubs.count();
         linesAreLogged = false;
         ApplyRelocations.writeSymbolValues(module);
         reached(Point.RESOLVED, module);

@@ -53,7 +53,10 @@ final class PostRelocation {
             int exceptionSection,
             int perCpu) {
         PostRelocation post = new PostRelocation(kernel, checked, module);
-        if (exceptionSection != 0) {
+        boolean empty =
+                placementContents(module, exceptionSection).contents().isEmpty()
+                        && module.image().relocationsFor(exceptionSection).isEmpty();
+        if (exceptionSection != 0 && !empty) {
             post.sortExceptionTable(exceptionSection);
         }
         if (perCpu != 0) {
@@ -137,7 +140,7 @@ final class PostRelocation {
                             io.github.koloader.memory.Rights.READ_WRITE,
                             name,
                             "percpu cpu" + cpu);
-            kernel.memory.map(region);
+            Allocate.map(kernel, region);
             undo.add(() -> kernel.memory.unmap(region));
             regions[cpu] = region;
         }

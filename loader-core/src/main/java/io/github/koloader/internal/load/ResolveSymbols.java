@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +33,9 @@ import org.jspecify.annotations.Nullable;
  * @kernel kernel/module/main.c, simplify_symbols(), resolve_symbol()
  */
 final class ResolveSymbols {
+    /** Lines that the exception keeps; all of them are in the log. */
+    private static final int COMPLAINTS = 10_000;
+
     private static final int FOUND = 0;
     private static final int NOT_FOUND = -1;
 
@@ -42,7 +46,7 @@ final class ResolveSymbols {
     private final SymbolTable symbols;
     private final CheckVersions versions;
     private final List<LogLine> complaints = new ArrayList<>();
-    private @Nullable List<String> importedNamespaces;
+    private @Nullable Set<String> importedNamespaces;
     private @Nullable Errno lastError;
     private int imports;
 
@@ -125,7 +129,9 @@ final class ResolveSymbols {
 
     private void say(LogLine line) {
         kernel.log.add(line);
-        complaints.add(line);
+        if (complaints.size() < COMPLAINTS) {
+            complaints.add(line);
+        }
     }
 
     /** The value of an undefined symbol; complains if it has none and needs one. */
@@ -215,7 +221,7 @@ final class ResolveSymbols {
 
     private boolean importsNamespace(Export export, int symbol) {
         if (importedNamespaces == null) {
-            importedNamespaces = checked.modinfo().all("import_ns");
+            importedNamespaces = Set.copyOf(checked.modinfo().all("import_ns"));
         }
         if (importedNamespaces.contains(export.namespace)) {
             return true;

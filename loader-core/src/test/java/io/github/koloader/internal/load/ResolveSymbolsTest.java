@@ -3,6 +3,7 @@ package io.github.koloader.internal.load;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.mockito.ArgumentMatchers.anyString;
+import static org.mockito.Mockito.atLeast;
 import static org.mockito.Mockito.mock;
 import static org.mockito.Mockito.times;
 import static org.mockito.Mockito.verify;
@@ -106,7 +107,7 @@ final class ResolveSymbolsTest {
     }
 
     @Test
-    void theKernelIsAskedOnceForEachName() {
+    void theKernelIsAskedOnceForEachNameThatItExports() {
         KernelSymbols symbols = mock(KernelSymbols.class);
         when(symbols.find(anyString())).thenReturn(Optional.empty());
         when(symbols.find("printk")).thenReturn(Optional.of(plain("printk")));
@@ -118,7 +119,7 @@ final class ResolveSymbolsTest {
         kernel.load(Images.importing("a", "printk", "f"), "");
         kernel.load(Images.importing("b", "printk", "f"), "");
         verify(symbols, times(1)).find("printk");
-        verify(symbols, times(1)).find("f");
+        verify(symbols, atLeast(2)).find("f");
     }
 
     @Test

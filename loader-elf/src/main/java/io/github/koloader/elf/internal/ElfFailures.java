@@ -117,6 +117,20 @@ public final class ElfFailures {
                 index, offset);
     }
 
+    /** Ours: names of symbols overlap, so that together they are much larger than their table. */
+    public static LoadException symbolNamesTooLong(int index, long offset) {
+        return failure(
+                "names of symbols up to symbol %d, whose name is at offset 0x%x, are larger than their table",
+                index, offset);
+    }
+
+    /** Ours: relocation sections overlap, so that together they are larger than the file. */
+    public static LoadException relocationsOverlap(int section, long offset) {
+        return failure(
+                "relocations up to section %d at file offset 0x%x are larger than the file",
+                section, offset);
+    }
+
     /** Ours: neither a class nor a machine that tells how to read the header. */
     public static LoadException unknownClass(int elfClass, int data) {
         return failure(

@@ -13,9 +13,11 @@ import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SectionType;
+import io.github.koloader.image.SymbolTable;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -160,7 +162,29 @@ public final class ElfParser {
             header.at(i);
             image.section(section(header, i, namesAt));
         }
-        return image.build();
+        return withinBudget(image.build());
+    }
+
+    /** What a file cannot hold it must not make a reader hold, by names or tables that overlap. */
+    private ModuleImage withinBudget(ModuleImage image) {
+        SymbolTable symbols = image.symbols();
+        long budget = NAME_BUDGET + 4L * symbols.strings().size();
+        for (int i = 0; i < symbols.count(); i++) {
+            budget -= symbols.nameLength(i);
+            if (budget < 0) {
+                long offset = Integer.toUnsignedLong(symbols.nameOffset(i));
+                throw ElfFailures.symbolNamesTooLong(i, offset);
+            }
+        }
+        long left = file.size();
+        for (RelocationTable table : image.relocations()) {
+            left -= table.entries().size();
+            if (left < 0) {
+                throw ElfFailures.relocationsOverlap(
+                        table.section(), image.section(table.section()).offset());
+            }
+        }
+        return image;
     }
 
     private void check(Header header, int index, int count, int namesSize) {

@@ -13,7 +13,9 @@ import io.github.koloader.elf.Kos;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ImageBuilder;
+import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
+import io.github.koloader.image.Symbol;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -258,11 +260,66 @@ final class ElfFailuresTest {
                         + ", are larger than the file");
     }
 
+    /** A thousand symbols whose names all end where one of 100,000 bytes does. */
+    private static Scenario overlappingSymbolNames() {
+        ImageBuilder builder = new ImageBuilder(62, Encoding.ELF64_LSB, true);
+        builder.symbol(Symbol.undefined("s".repeat(100_000)));
+        for (int i = 1; i < 1000; i++) {
+            builder.symbol(Symbol.undefined("t"));
+        }
+        ModuleImage image = builder.build();
+        byte[] array = KoWriter.write(image);
+        int symtab = (int) image.section(image.symbolSection()).offset();
+        for (int i = 1; i <= 1000; i++) {
+            Kos.edit(array).putInt(symtab + 24 * i, 1 + i % 7);
+        }
+        long budget = (1L << 20) + 4L * image.symbols().strings().size();
+        int symbol = 0;
+        while (budget >= 0) {
+            symbol++;
+            budget -= 100_000 - symbol % 7;
+        }
+        return new Scenario(
+                "symbolNamesTooLong",
+                KoReader.any(),
+                array,
+                Errno.ENOEXEC,
+                "names of symbols up to symbol "
+                        + symbol
+                        + ", whose name is at offset 0x"
+                        + Integer.toHexString(1 + symbol % 7)
+                        + ", are larger than their table");
+    }
+
+    /** Two relocation sections that share most of a file. */
+    private static Scenario overlappingRelocations() {
+        ImageBuilder builder = new ImageBuilder(62, Encoding.ELF64_LSB, true);
+        int data = builder.section(Section.progbits("data", 0, 1, Bytes.copyOf(new byte[90_000])));
+        int second = builder.section(Section.progbits("second", 0, 1, Bytes.EMPTY));
+        byte[] array = KoWriter.write(builder.build());
+        for (int section : new int[] {data, second}) {
+            int header = Kos.header(array, section);
+            Kos.edit(array).putInt(header + 4, 4);
+            Kos.edit(array).putLong(header + 24, 64);
+            Kos.edit(array).putLong(header + 32, 90_000);
+        }
+        return new Scenario(
+                "relocationsOverlap",
+                KoReader.any(),
+                array,
+                Errno.ENOEXEC,
+                "relocations up to section "
+                        + second
+                        + " at file offset 0x40 are larger than the file");
+    }
+
     private static List<Scenario> packed() {
         byte[] gzip = gzip(Kos.small());
         return List.of(
                 new Scenario("empty", KoReader.any(), new byte[0], Errno.EINVAL, ""),
                 sharedName(),
+                overlappingSymbolNames(),
+                overlappingRelocations(),
                 new Scenario(
                         "tooLarge",
                         KoReader.any().withLimit(100),
