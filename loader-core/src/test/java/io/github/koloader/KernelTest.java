@@ -869,6 +869,38 @@ final class KernelTest {
     }
 
     @Test
+    void anExportTableWithoutBytesIsRefused() {
+        ImageBuilder image = Images.module("m");
+        image.section(Section.nobits("__ksymtab", SectionFlags.ALLOC, 8, 20 << 20));
+        image.section(Section.nobits("__kcrctab", SectionFlags.ALLOC, 8, 16));
+        Kernel kernel = builder().build();
+        assertThat(refusal(kernel, image.build()).errno()).isEqualTo(Errno.ENOEXEC);
+        assertThat(kernel.memory().regions()).isEmpty();
+    }
+
+    @Test
+    void aFailedLoadGivesItsStubsBack() {
+        Kernel kernel = Kernel.builder(Architectures.X86_64).build();
+        kernel.load(Images.importing("first", "a"), "");
+        ImageBuilder image = Images.module("m");
+        image.symbol(Symbol.undefined("b"));
+        image.symbol(new Symbol("bad", Binding.GLOBAL, 0, 0, new Symbol.InSection(0x7000), 0, 0));
+        assertThat(refusal(kernel, image.build()).errno()).isEqualTo(Errno.ENOEXEC);
+        assertThat(kernel.stubs()).containsOnlyKeys("a");
+    }
+
+    @Test
+    void memoryThatSomebodyElseHasMappedIsNoMemory() {
+        Kernel kernel = builder().build();
+        Region there =
+                Region.zeroed(
+                        new Address(0xffffffff_c0000000L), 0x1000, Rights.READ_WRITE, "there");
+        kernel.memory().map(there);
+        assertThat(refusal(kernel, Images.empty("m")).errno()).isEqualTo(Errno.ENOMEM);
+        assertThat(kernel.memory().regions()).containsExactly(there);
+    }
+
+    @Test
     void anEntryFieldOutsideTheStructureIsRefused() {
         // R_X86_64_NONE is not checked against the section's size, but its place is read as an
         // entry point.

@@ -147,7 +147,7 @@ public final class ExportIndex {
                 }
             }
         }
-        if (!asked) {
+        if (!asked && best == null) { // what a module exports, the kernel does not: that is refused
             Export export = ask(symbols.name(index));
             if (visible(export, gplAllowed)) {
                 return export;

@@ -1,6 +1,7 @@
 package io.github.koloader.elf;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.koloader.Errno;
@@ -418,5 +419,15 @@ final class KoReaderTest {
             assertThat(read.thisModule().orElseThrow().exit()).isPresent();
             assertThat(read.relocations().get(0).hasAddends()).isEqualTo(addends);
         }
+    }
+
+    @Test
+    void veryManyEmptyGzipMembersAreRefusedOrReadAsEmpty() {
+        byte[] member = {0x1f, (byte) 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        ByteBuffer file = ByteBuffer.allocate(40_000 * member.length);
+        while (file.hasRemaining()) {
+            file.put(member);
+        }
+        assertThatThrownBy(() -> KoReader.read(file.array())).isInstanceOf(LoadException.class);
     }
 }
