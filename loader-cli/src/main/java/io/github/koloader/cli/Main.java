@@ -1,6 +1,8 @@
 package io.github.koloader.cli;
 
 import io.github.koloader.LoadException;
+import io.github.koloader.elf.KoReader;
+import io.github.koloader.image.ModuleImage;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -11,6 +13,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
 import java.util.Properties;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -162,6 +165,17 @@ public final class Main implements Runnable {
             }
         }
         return 1;
+    }
+
+    /** Reads a module; what is wrong with it is said with the name of the file. */
+    static ModuleImage read(Path file) throws IOException {
+        try {
+            return KoReader.read(file);
+        } catch (FileSystemException e) {
+            throw e; // names the file itself
+        } catch (LoadException | IOException e) {
+            throw new FileSystemException(file.toString(), null, Output.printable(messageOf(e)));
+        }
     }
 
     /** The message of a failure on one line, one character a byte. */

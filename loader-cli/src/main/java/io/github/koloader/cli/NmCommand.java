@@ -1,6 +1,5 @@
 package io.github.koloader.cli;
 
-import io.github.koloader.elf.KoReader;
 import io.github.koloader.image.ExportEntry;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
@@ -53,7 +52,7 @@ final class NmCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ModuleImage image = KoReader.read(file);
+        ModuleImage image = Main.read(file);
         SymbolTable symbols = image.symbols();
         Map<String, String> exports = exportMarks(image);
         Map<String, String> versions = versionMarks(image);

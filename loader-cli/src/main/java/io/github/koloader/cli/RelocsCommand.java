@@ -3,7 +3,6 @@ package io.github.koloader.cli;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.arch.RelocationType;
-import io.github.koloader.elf.KoReader;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.Symbol;
@@ -49,7 +48,7 @@ final class RelocsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ModuleImage image = KoReader.read(file);
+        ModuleImage image = Main.read(file);
         Architecture architecture = Architectures.forMachine(image.machine()).orElse(null);
         String wanted = section == null ? null : Output.bytesOf(section);
         if (wanted != null && image.sectionIndex(wanted) == 0) {

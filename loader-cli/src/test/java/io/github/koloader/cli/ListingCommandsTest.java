@@ -2,7 +2,12 @@ package io.github.koloader.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ListingCommandsTest {
     @Test
@@ -59,5 +64,22 @@ class ListingCommandsTest {
         Run run = Run.of("nm", "nosuch.ko");
         assertThat(run.status()).isEqualTo(1);
         assertThat(run.err()).isEqualTo("koloader: ERROR: nosuch.ko: No such file or directory\n");
+    }
+
+    @Test
+    void aFileThatIsNoModuleIsNamed(@TempDir Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve("x.ko"), "root:x:0:0:" + "-".repeat(100));
+        for (String command : List.of("nm", "relocs")) {
+            Run run = Run.of(command, file.toString());
+            assertThat(run.status()).isEqualTo(1);
+            assertThat(run.err())
+                    .isEqualTo(
+                            "koloader: ERROR: "
+                                    + file
+                                    + ": ENOEXEC (Exec format error): Invalid ELF header magic: !="
+                                    + " \\x7fELF\n");
+            assertThat(Run.of(command, folder.toString()).err())
+                    .isEqualTo("koloader: ERROR: " + folder + ": Is a directory\n");
+        }
     }
 }
