@@ -38,9 +38,7 @@ import java.util.List;
 final class LayOut {
     private static final int PASSES = 4;
 
-    /**
-     * The symbol tables' room takes at most this, as any offset that overflows has to be refused.
-     */
+    /** What a block may end at: it becomes one array, and is rounded up to pages. */
     private static final long LIMIT = Integer.MAX_VALUE - 0x10000;
 
     private static final MemoryType[] CORE = {TEXT, RODATA, RO_AFTER_INIT, DATA};
