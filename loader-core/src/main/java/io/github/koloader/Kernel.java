@@ -51,7 +51,7 @@ public final class Kernel {
         if (allocator == null) {
             allocator =
                     new FirstFitAllocator(
-                            architecture.moduleArea(config),
+                            architecture.moduleAreas(config),
                             architecture.imageArea(),
                             architecture.perCpuArea(),
                             architecture.pageSize());

@@ -4,8 +4,14 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.memory.Address;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * What kernel is modelled: its release and the options that change what the loader does. A value;
@@ -155,9 +161,43 @@ public final class KernelConfig {
         return values.kallsyms;
     }
 
-    /** {@return whether CONFIG_KALLSYMS_ALL is set: whether they keep those of data too} */
-    public boolean kallsymsAll() {
-        return values.kallsymsAll;
+    /**
+     * {@return whether CONFIG_KALLSYMS_ALL is set: whether names of data are kept too}
+     *
+     * @param architecture whose default counts where {@link Builder#kallsymsAll} was not set
+     */
+    public boolean kallsymsAll(Architecture architecture) {
+        return values.kallsymsAll.orElseGet(() -> architecture.kallsymsAll(this));
+    }
+
+    /**
+     * {@return whether an option of the kernel's configuration is set, of those that matter on one
+     * architecture only; its class names them}
+     *
+     * @param name its name, such as {@code CONFIG_THUMB2_KERNEL}
+     * @param otherwise what counts where it was not set
+     */
+    public boolean kconfig(String name, boolean otherwise) {
+        return values.kconfig.getOrDefault(name, otherwise);
+    }
+
+    /**
+     * {@return whether the processor has a capability or an erratum that the kernel goes by}
+     *
+     * @param name the kernel's name for it, such as {@code ARM64_WORKAROUND_843419}
+     */
+    public boolean cpuCapability(String name) {
+        return values.cpuCapabilities.contains(name);
+    }
+
+    /**
+     * {@return the address of a symbol of the kernel itself that need not be exported, such as
+     * {@code ftrace_caller}: loaders of some architectures let modules jump there}
+     *
+     * @param name its name
+     */
+    public Optional<Address> kernelAddress(String name) {
+        return Optional.ofNullable(values.kernelAddresses.get(name));
     }
 
     /**
@@ -254,7 +294,10 @@ public final class KernelConfig {
         private boolean forceUnload = true;
         private boolean moduleSig = true;
         private boolean kallsyms = true;
-        private boolean kallsymsAll = true;
+        private Optional<Boolean> kallsymsAll = Optional.empty();
+        private Map<String, Boolean> kconfig = Map.of();
+        private Set<String> cpuCapabilities = Set.of();
+        private Map<String, Address> kernelAddresses = Map.of();
         private boolean strictModuleRwx = true;
         private boolean livepatch = true;
         private boolean allowMissingNamespaceImports;
@@ -270,26 +313,31 @@ public final class KernelConfig {
         }
 
         private Builder copy() {
-            return new Builder(release)
-                    .vermagic(vermagic)
-                    .checkVermagic(checkVermagic)
-                    .smp(smp)
-                    .preempt(preempt)
-                    .modUnload(modUnload)
-                    .modversions(modversions)
-                    .forceLoad(forceLoad)
-                    .forceUnload(forceUnload)
-                    .moduleSig(moduleSig)
-                    .kallsyms(kallsyms)
-                    .kallsymsAll(kallsymsAll)
-                    .strictModuleRwx(strictModuleRwx)
-                    .livepatch(livepatch)
-                    .allowMissingNamespaceImports(allowMissingNamespaceImports)
-                    .missingVersion(missingVersion)
-                    .retpolineNeeded(retpolineNeeded)
-                    .moduleBlacklist(moduleBlacklist)
-                    .structModuleSize(structModuleSize)
-                    .cpus(cpus);
+            Builder copy =
+                    new Builder(release)
+                            .vermagic(vermagic)
+                            .checkVermagic(checkVermagic)
+                            .smp(smp)
+                            .preempt(preempt)
+                            .modUnload(modUnload)
+                            .modversions(modversions)
+                            .forceLoad(forceLoad)
+                            .forceUnload(forceUnload)
+                            .moduleSig(moduleSig)
+                            .kallsyms(kallsyms)
+                            .strictModuleRwx(strictModuleRwx)
+                            .livepatch(livepatch)
+                            .allowMissingNamespaceImports(allowMissingNamespaceImports)
+                            .missingVersion(missingVersion)
+                            .retpolineNeeded(retpolineNeeded)
+                            .moduleBlacklist(moduleBlacklist)
+                            .structModuleSize(structModuleSize)
+                            .cpus(cpus);
+            copy.kallsymsAll = kallsymsAll;
+            copy.kconfig = kconfig;
+            copy.cpuCapabilities = cpuCapabilities;
+            copy.kernelAddresses = kernelAddresses;
+            return copy;
         }
 
         private List<Object> list() {
@@ -313,7 +361,10 @@ public final class KernelConfig {
                     retpolineNeeded,
                     moduleBlacklist,
                     structModuleSize,
-                    cpus);
+                    cpus,
+                    kconfig,
+                    cpuCapabilities,
+                    kernelAddresses);
         }
 
         /**
@@ -441,13 +492,61 @@ public final class KernelConfig {
         }
 
         /**
-         * Sets {@link KernelConfig#kallsymsAll()}.
+         * Sets {@link KernelConfig#kallsymsAll}.
          *
-         * @param on whether it is set
+         * @param on whether it is set; left alone, the architecture's default counts
          * @return this builder
          */
         public Builder kallsymsAll(boolean on) {
-            this.kallsymsAll = on;
+            this.kallsymsAll = Optional.of(on);
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#kconfig}.
+         *
+         * @param name name of the option, beginning with {@code CONFIG_}
+         * @param on whether it is set
+         * @return this builder
+         * @throws IllegalArgumentException if the name begins otherwise
+         */
+        public Builder kconfig(String name, boolean on) {
+            checkArgument(name.startsWith("CONFIG_"), "option %s", name);
+            Map<String, Boolean> options = new TreeMap<>(kconfig);
+            options.put(name, on);
+            this.kconfig = Map.copyOf(options);
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#cpuCapability}.
+         *
+         * @param name the kernel's name for it
+         * @param present whether the processor has it
+         * @return this builder
+         */
+        public Builder cpuCapability(String name, boolean present) {
+            Set<String> capabilities = new TreeSet<>(cpuCapabilities);
+            if (present) {
+                capabilities.add(name);
+            } else {
+                capabilities.remove(name);
+            }
+            this.cpuCapabilities = Set.copyOf(capabilities);
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#kernelAddress}.
+         *
+         * @param name name of the symbol
+         * @param address where it is
+         * @return this builder
+         */
+        public Builder kernelAddress(String name, Address address) {
+            Map<String, Address> addresses = new TreeMap<>(kernelAddresses);
+            addresses.put(name, address);
+            this.kernelAddresses = Map.copyOf(addresses);
             return this;
         }
 

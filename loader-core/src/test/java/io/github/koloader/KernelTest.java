@@ -585,7 +585,7 @@ final class KernelTest {
             Architecture architecture = Architectures.X86_64;
             this.real =
                     new FirstFitAllocator(
-                            architecture.moduleArea(KernelConfig.linux6_1()),
+                            architecture.moduleAreas(KernelConfig.linux6_1()),
                             architecture.imageArea(),
                             architecture.perCpuArea(),
                             4096);

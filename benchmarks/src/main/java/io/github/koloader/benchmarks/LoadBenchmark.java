@@ -4,7 +4,8 @@ import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.Module;
 import io.github.koloader.arch.Architectures;
-import io.github.koloader.arch.RelocationTarget;
+import io.github.koloader.arch.PlacedModule;
+import io.github.koloader.arch.PlacedSection;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.KoWriter;
 import io.github.koloader.image.Bytes;
@@ -94,17 +95,14 @@ public class LoadBenchmark {
     public byte[] relocate() {
         Arrays.fill(text, (byte) 0);
         RelocationTable table = image.relocations().get(0);
-        Architectures.X86_64.apply(
-                table,
-                new RelocationTarget(
+        PlacedModule module =
+                PlacedModule.ofSection(
                         kernel.config(),
-                        "test",
-                        text,
-                        0,
-                        text.length,
-                        0xffffffff_c0000000L,
-                        image.symbols(),
-                        values));
+                        image,
+                        values,
+                        table.target(),
+                        new PlacedSection(text, 0, text.length, 0xffffffff_c0000000L, false));
+        Architectures.X86_64.relocator(module).apply(table);
         return text;
     }
 

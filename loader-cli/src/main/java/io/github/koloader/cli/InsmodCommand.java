@@ -232,7 +232,7 @@ final class InsmodCommand implements Callable<Integer> {
         if (base != null) {
             kernel.allocator(
                     new FirstFitAllocator(
-                            moduleArea(architecture, config, base),
+                            List.of(moduleArea(architecture, config, base)),
                             architecture.imageArea(),
                             architecture.perCpuArea(),
                             architecture.pageSize()));
@@ -251,7 +251,7 @@ final class InsmodCommand implements Callable<Integer> {
      * large as that.
      */
     private AddressRange moduleArea(Architecture architecture, KernelConfig config, Address first) {
-        AddressRange area = architecture.moduleArea(config);
+        AddressRange area = architecture.moduleAreas(config).get(0);
         long limit = architecture.encoding().wide() ? -first.value() : (1L << 32) - first.value();
         boolean tooHigh = !architecture.encoding().wide() && first.value() >>> 32 != 0;
         if (tooHigh || first.isNull() || first.value() % architecture.pageSize() != 0) {

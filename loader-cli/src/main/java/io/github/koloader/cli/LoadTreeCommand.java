@@ -139,7 +139,7 @@ final class LoadTreeCommand implements Callable<Integer> {
 
     private Kernel kernel(ModuleImage first) throws IOException {
         Architecture architecture =
-                Architectures.forMachine(first.machine())
+                Architectures.forMachine(first.machine(), first.encoding())
                         .orElseThrow(() -> new IOException("unknown machine " + first.machine()));
         String vermagic = first.modinfo().firstRaw("vermagic").orElse("");
         KernelConfig config =

@@ -49,7 +49,8 @@ final class RelocsCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         ModuleImage image = Main.read(file);
-        Architecture architecture = Architectures.forMachine(image.machine()).orElse(null);
+        Architecture architecture =
+                Architectures.forMachine(image.machine(), image.encoding()).orElse(null);
         String wanted = section == null ? null : Output.bytesOf(section);
         if (wanted != null && image.sectionIndex(wanted) == 0) {
             main.output()

@@ -3,9 +3,8 @@ package io.github.koloader.arch;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.image.Encoding;
+import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ModuleImage;
-import io.github.koloader.image.RelocationTable;
-import io.github.koloader.image.Section;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
@@ -22,14 +21,18 @@ public interface Architecture {
     int elfMachine();
 
     /**
-     * {@return whether the header's machine and flags are accepted}
+     * {@return whether a file with that header is for this machine}
      *
-     * @param machine {@code e_machine}, 0 … 65535
-     * @param flags {@code e_flags}
+     * @param header what the ELF header says
      * @kernel arch/&lt;arch&gt;/include/asm/elf.h, elf_check_arch()
      */
-    default boolean accepts(int machine, int flags) {
-        return machine == elfMachine();
+    default boolean accepts(FileHeader header) {
+        return header.machine() == elfMachine();
+    }
+
+    /** {@return other names that it goes by, such as Debian's {@code amd64}} */
+    default List<String> aliases() {
+        return List.of();
     }
 
     /** {@return word size and byte order} */
@@ -41,11 +44,12 @@ public interface Architecture {
     }
 
     /**
-     * {@return where modules are placed}
+     * {@return where modules are placed: disjoint ranges, of which a later one is used when those
+     * before it have no room}
      *
      * @param config the kernel
      */
-    AddressRange moduleArea(KernelConfig config);
+    List<AddressRange> moduleAreas(KernelConfig config);
 
     /** {@return where the kernel's temporary copies of files are placed} */
     AddressRange imageArea();
@@ -149,25 +153,48 @@ public interface Architecture {
     }
 
     /**
-     * {@return the sections, in file order, with the sizes that the loader will give them ({@code
-     * .plt}, {@code .got} …); asked before layout}
+     * {@return whether names of data are kept for kallsyms too (CONFIG_KALLSYMS_ALL), where the
+     * configuration leaves that open: as Debian builds this architecture}
      *
-     * @param image the module
-     * @kernel arch/&lt;arch&gt;/kernel/module.c, module_frob_arch_sections()
+     * @param config the kernel
      */
-    default List<Section> planSections(ModuleImage image) {
-        return image.sections();
+    default boolean kallsymsAll(KernelConfig config) {
+        return false;
     }
 
     /**
-     * Applies one table to the bytes of its section, already at its final address.
+     * {@return the module with the sizes that the loader will give its sections ({@code .plt},
+     * {@code .got} …) and its relocations in the order in which they will be applied; asked before
+     * layout}
      *
-     * @param table the entries
-     * @param target the section, with what they need
+     * @param image the module
+     * @param config the kernel
+     * @param name name of the module, for messages
+     * @throws LoadException if something is missing that veneers or GOT need
+     * @kernel arch/&lt;arch&gt;/kernel/module.c, module_frob_arch_sections()
      */
-    default void apply(RelocationTable table, RelocationTarget target) {
-        target.applyRows(this, table);
+    default SectionPlan planSections(ModuleImage image, KernelConfig config, String name) {
+        return SectionPlan.asIs(image);
     }
+
+    /**
+     * {@return what applies the relocations of one module}
+     *
+     * @param module the module, at its final addresses
+     * @kernel arch/&lt;arch&gt;/kernel/module.c, apply_relocate(), apply_relocate_add()
+     */
+    default Relocator relocator(PlacedModule module) {
+        return new Relocator(this, module);
+    }
+
+    /**
+     * Changes a relocated module where this kernel on its processor does, before rights are set.
+     *
+     * @param module the module, relocated
+     * @throws LoadException if the kernel would refuse it now
+     * @kernel arch/&lt;arch&gt;/kernel/module.c, module_finalize()
+     */
+    default void finalizeModule(PlacedModule module) {}
 
     /**
      * {@return the failure of a relocation in this architecture's words}

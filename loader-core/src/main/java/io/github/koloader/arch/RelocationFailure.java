@@ -17,6 +17,7 @@ import io.github.koloader.KernelConfig;
  * @param p address of the place
  * @param value what would have been written
  * @param offset bytes from the start of the section it patches
+ * @param sectionSize bytes of that section
  */
 public record RelocationFailure(
         Kind kind,
@@ -30,7 +31,8 @@ public record RelocationFailure(
         long a,
         long p,
         long value,
-        long offset) {
+        long offset,
+        long sectionSize) {
     /** What is wrong with a relocation. */
     public enum Kind {
         /** The architecture has no such type. */

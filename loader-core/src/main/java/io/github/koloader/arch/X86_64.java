@@ -57,6 +57,11 @@ final class X86_64 implements Architecture {
     }
 
     @Override
+    public List<String> aliases() {
+        return List.of("amd64");
+    }
+
+    @Override
     public int elfMachine() {
         return EM_X86_64;
     }
@@ -68,8 +73,8 @@ final class X86_64 implements Architecture {
 
     /** From the end of the kernel image's 1 GiB (a kernel that can be randomised) to the fixmap. */
     @Override
-    public AddressRange moduleArea(KernelConfig config) {
-        return AddressRange.between(0xffffffff_c0000000L, 0xffffffff_ff000000L);
+    public List<AddressRange> moduleAreas(KernelConfig config) {
+        return List.of(AddressRange.between(0xffffffff_c0000000L, 0xffffffff_ff000000L));
     }
 
     /** The vmalloc area with four-level page tables. */
@@ -131,6 +136,11 @@ final class X86_64 implements Architecture {
     @Override
     public boolean toleratesUndefined(KernelConfig config, String symbol) {
         return config.atLeast(5, 12) && symbol.equals("_GLOBAL_OFFSET_TABLE_");
+    }
+
+    @Override
+    public boolean kallsymsAll(KernelConfig config) {
+        return true;
     }
 
     @Override

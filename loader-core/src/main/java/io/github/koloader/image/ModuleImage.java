@@ -94,6 +94,13 @@ public final class ModuleImage {
         return new Builder(machine, encoding).section(Section.NULL);
     }
 
+    /** {@return a builder with everything that this image has} */
+    public Builder toBuilder() {
+        Builder builder = new Builder(machine, encoding).flags(flags).fileSize(fileSize);
+        builder.sections.addAll(sections);
+        return builder;
+    }
+
     /** {@return {@code e_machine}, 0 … 65535} */
     public int machine() {
         return machine;

@@ -127,6 +127,16 @@ public record Section(
     }
 
     /**
+     * {@return the same with another alignment}
+     *
+     * @param newAlignment its {@code sh_addralign}
+     */
+    public Section withAlignment(long newAlignment) {
+        return new Section(
+                name, type, flags, offset, size, newAlignment, link, info, entrySize, contents);
+    }
+
+    /**
      * {@return the same with other bytes, and their number as its size}
      *
      * @param newContents its bytes, shared

@@ -165,6 +165,12 @@ public final class Placement {
         throw new IllegalStateException("section " + section + " lies in no part of its block");
     }
 
+    /** Whether an address lies in memory that is dropped once init has run. */
+    public boolean isInit(long address) {
+        PlacedBlock found = find(address, 1);
+        return found != null && found.block.isInit();
+    }
+
     /** The block that {@code size} bytes at {@code address} lie in, or {@code null}. */
     public @org.jspecify.annotations.Nullable PlacedBlock find(long address, long size) {
         for (PlacedBlock block : blocks) {

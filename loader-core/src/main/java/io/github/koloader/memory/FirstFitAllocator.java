@@ -1,5 +1,6 @@
 package io.github.koloader.memory;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 
@@ -12,27 +13,29 @@ import java.util.OptionalLong;
  */
 public final class FirstFitAllocator implements ModuleAllocator {
     private final long pageSize;
-    private final FreeList modules;
-    private final FreeList images;
-    private final FreeList perCpu;
+    private final List<AddressRange> moduleAreas;
+    private final List<FreeList> modules;
+    private final List<FreeList> images;
+    private final List<FreeList> perCpu;
 
     /**
      * An allocator over these ranges, all free.
      *
-     * @param moduleArea where modules go
+     * @param moduleAreas where modules go: a later range is used when those before it have no room
      * @param imageArea where the temporary copies of files go
      * @param perCpuArea offsets in each CPU's area that modules may use
      * @param pageSize bytes of a page
      */
     public FirstFitAllocator(
-            AddressRange moduleArea,
+            List<AddressRange> moduleAreas,
             AddressRange imageArea,
             AddressRange perCpuArea,
             long pageSize) {
         this.pageSize = pageSize;
-        this.modules = new FreeList(moduleArea, pageSize);
-        this.images = new FreeList(imageArea, pageSize);
-        this.perCpu = new FreeList(perCpuArea, 1);
+        this.moduleAreas = List.copyOf(moduleAreas);
+        this.modules = moduleAreas.stream().map(area -> new FreeList(area, pageSize)).toList();
+        this.images = List.of(new FreeList(imageArea, pageSize));
+        this.perCpu = List.of(new FreeList(perCpuArea, 1));
     }
 
     @Override
@@ -40,18 +43,26 @@ public final class FirstFitAllocator implements ModuleAllocator {
         if (request.size() <= 0 || request.size() > Long.MAX_VALUE - 2 * pageSize) {
             return Optional.empty();
         }
-        OptionalLong address = listFor(request).allocate(sizeOf(request), request.alignment());
-        return address.isPresent()
-                ? Optional.of(new Address(address.getAsLong()))
-                : Optional.empty();
+        for (FreeList list : listsFor(request)) {
+            OptionalLong address = list.allocate(sizeOf(request), request.alignment());
+            if (address.isPresent()) {
+                return Optional.of(new Address(address.getAsLong()));
+            }
+        }
+        return Optional.empty();
     }
 
     @Override
     public void free(Address address, Request request) {
-        listFor(request).free(address.value(), sizeOf(request));
+        List<FreeList> lists = listsFor(request);
+        int index = 0;
+        while (index + 1 < lists.size() && !moduleAreas.get(index).contains(address)) {
+            index++;
+        }
+        lists.get(index).free(address.value(), sizeOf(request));
     }
 
-    private FreeList listFor(Request request) {
+    private List<FreeList> listsFor(Request request) {
         return switch (request.purpose()) {
             case MODULE -> modules;
             case IMAGE -> images;

@@ -3,8 +3,9 @@ package io.github.koloader.arch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.koloader.KernelConfig;
-import io.github.koloader.memory.Address;
+import io.github.koloader.image.FileHeader;
 import io.github.koloader.memory.AddressRange;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -19,8 +20,12 @@ abstract class ArchitectureContract {
 
     @Test
     final void itAcceptsItsOwnMachineAndNoOther() {
-        assertThat(architecture().accepts(architecture().elfMachine(), 0)).isTrue();
-        assertThat(architecture().accepts(0, 0)).isFalse();
+        assertThat(architecture().accepts(header(architecture().elfMachine()))).isTrue();
+        assertThat(architecture().accepts(header(0))).isFalse();
+    }
+
+    private FileHeader header(int machine) {
+        return new FileHeader(architecture().encoding(), machine, 0, 0);
     }
 
     @Test
@@ -31,11 +36,7 @@ abstract class ArchitectureContract {
     @Test
     final void areasAreNotEmptyAndPageAligned() {
         for (KernelConfig config : KERNELS) {
-            for (AddressRange area :
-                    List.of(
-                            architecture().moduleArea(config),
-                            architecture().imageArea(),
-                            architecture().kernelText())) {
+            for (AddressRange area : areas(config)) {
                 assertThat(area.size()).isPositive();
                 assertThat(area.start().value() % architecture().pageSize()).isZero();
                 assertThat(area.size() % architecture().pageSize()).isZero();
@@ -43,14 +44,17 @@ abstract class ArchitectureContract {
         }
     }
 
+    private List<AddressRange> areas(KernelConfig config) {
+        List<AddressRange> areas = new ArrayList<>(architecture().moduleAreas(config));
+        areas.add(architecture().imageArea());
+        areas.add(architecture().kernelText());
+        return areas;
+    }
+
     @Test
     final void areasDoNotOverlap() {
         for (KernelConfig config : KERNELS) {
-            List<AddressRange> areas =
-                    List.of(
-                            architecture().moduleArea(config),
-                            architecture().imageArea(),
-                            architecture().kernelText());
+            List<AddressRange> areas = areas(config);
             for (AddressRange one : areas) {
                 for (AddressRange other : areas) {
                     assertThat(one != other && one.contains(other.start())).isFalse();
@@ -65,8 +69,9 @@ abstract class ArchitectureContract {
             return;
         }
         for (KernelConfig config : KERNELS) {
-            Address last = architecture().moduleArea(config).end().plus(-1);
-            assertThat(last.value() >>> 32).isZero();
+            for (AddressRange area : areas(config)) {
+                assertThat(area.end().plus(-1).value() >>> 32).isZero();
+            }
         }
     }
 
@@ -118,7 +123,7 @@ abstract class ArchitectureContract {
         for (RelocationFailure.Kind kind : RelocationFailure.Kind.values()) {
             RelocationFailure failure =
                     new RelocationFailure(
-                            kind, KernelConfig.linux6_1(), "m", 4, 2, 1, "sym", 1, 2, 3, 4, 8);
+                            kind, KernelConfig.linux6_1(), "m", 4, 2, 1, "sym", 1, 2, 3, 4, 8, 64);
             assertThat(architecture().rejection(failure).errnoNumber()).isEqualTo(8);
             assertThat(architecture().rejection(failure).dmesg()).contains("m");
         }

@@ -8,8 +8,13 @@ final class ArchitecturesTest {
     @Test
     void ourArchitecturesAreFoundByMachineAndName() {
         for (Architecture architecture : Architectures.all()) {
-            assertThat(Architectures.forMachine(architecture.elfMachine())).contains(architecture);
+            assertThat(Architectures.forMachine(architecture.elfMachine(), architecture.encoding()))
+                    .contains(architecture);
+            assertThat(Architectures.forMachine(architecture.elfMachine())).isPresent();
             assertThat(Architectures.named(architecture.name())).contains(architecture);
+            for (String alias : architecture.aliases()) {
+                assertThat(Architectures.named(alias)).contains(architecture);
+            }
         }
     }
 

@@ -3,6 +3,7 @@ package io.github.koloader.arch;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.memory.AddressRange;
+import java.util.List;
 
 /** A machine that there is not, in any encoding, with REL and RELA and absolute exports. */
 public final class TestArchitecture implements Architecture {
@@ -55,8 +56,8 @@ public final class TestArchitecture implements Architecture {
     }
 
     @Override
-    public AddressRange moduleArea(KernelConfig config) {
-        return AddressRange.between(0xc000_0000L, 0xd000_0000L);
+    public List<AddressRange> moduleAreas(KernelConfig config) {
+        return List.of(AddressRange.between(0xc000_0000L, 0xd000_0000L));
     }
 
     @Override

@@ -41,15 +41,20 @@ final class X86_64Test extends ArchitectureContract {
 
     private static void apply(
             byte[] bytes, KernelConfig config, long[] values, Relocation... relocations) {
-        ImageBuilder builder = new ImageBuilder(62, Encoding.ELF64_LSB, true);
+        ImageBuilder builder = new ImageBuilder(62, Encoding.ELF64_LSB, true).name("m");
         int section = builder.section(Section.nobits("x", 2, 1, SIZE));
         for (int i = 1; i < 4; i++) {
             builder.symbol(Symbol.undefined("f" + i));
         }
         ModuleImage image = builder.relocate(section, relocations).build();
-        RelocationTarget target =
-                new RelocationTarget(config, "m", bytes, 4, SIZE, PLACE, image.symbols(), values);
-        Architectures.X86_64.apply(image.relocationsFor(section).get(0), target);
+        PlacedModule module =
+                PlacedModule.ofSection(
+                        config,
+                        image,
+                        values,
+                        section,
+                        new PlacedSection(bytes, 4, SIZE, PLACE, false));
+        Architectures.X86_64.relocator(module).apply(image.relocationsFor(section).get(0));
     }
 
     private static byte[] zeros() {
@@ -375,8 +380,9 @@ final class X86_64Test extends ArchitectureContract {
 
     @Test
     void modulesLieInTheTopGibibyte() {
-        assertThat(architecture().moduleArea(KernelConfig.linux6_1()).start().value())
+        assertThat(architecture().moduleAreas(KernelConfig.linux6_1()).get(0).start().value())
                 .isEqualTo(0xffffffff_c0000000L);
-        assertThat(architecture().moduleArea(KernelConfig.linux6_1()).size()).isEqualTo(0x3f000000);
+        assertThat(architecture().moduleAreas(KernelConfig.linux6_1()).get(0).size())
+                .isEqualTo(0x3f000000);
     }
 }

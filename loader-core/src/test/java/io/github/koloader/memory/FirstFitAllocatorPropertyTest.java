@@ -51,7 +51,7 @@ final class FirstFitAllocatorPropertyTest {
             int largest) {
         Random random = new Random(seed);
         AddressRange range = new AddressRange(new Address(base), granules * granule);
-        FirstFitAllocator allocator = new FirstFitAllocator(range, range, range, 0x1000);
+        FirstFitAllocator allocator = new FirstFitAllocator(List.of(range), range, range, 0x1000);
         BitSet taken = new BitSet();
         List<Given> given = new ArrayList<>();
         for (int step = 0; step < 150; step++) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.koloader.memory.ModuleAllocator.Purpose;
 import io.github.koloader.memory.ModuleAllocator.Request;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -13,7 +14,7 @@ final class FirstFitAllocatorTest {
 
     private final FirstFitAllocator allocator =
             new FirstFitAllocator(
-                    AddressRange.between(MODULES, MODULES + 0x10000),
+                    List.of(AddressRange.between(MODULES, MODULES + 0x10000)),
                     AddressRange.between(IMAGES, IMAGES + 0x10000),
                     AddressRange.between(0x1004, 0x1104),
                     0x1000);

@@ -244,7 +244,7 @@ final class ImageAssembler {
         long low = 0;
         long high = 0;
         for (int i = 0; i < KERNELS.size(); i++) {
-            AddressRange area = architecture.moduleArea(KERNELS.get(i));
+            AddressRange area = architecture.moduleAreas(KERNELS.get(i)).get(0);
             long start = area.start().value();
             long end = area.end().value();
             low = i == 0 || Long.compareUnsigned(start, low) < 0 ? start : low;
@@ -258,7 +258,10 @@ final class ImageAssembler {
     private void draftRelocation(RelocationChoice choice) {
         List<Draft> places = drafts.stream().filter(draft -> draft.kind.hasBytes()).toList();
         Draft draft = places.get(choice.section() % places.size());
-        List<RelocationType> rows = architecture.relocationTypes();
+        List<RelocationType> rows =
+                architecture.relocationTypes().stream()
+                        .filter(type -> type.formula() != Formula.OWN)
+                        .toList();
         RelocationType row = rows.get(choice.row() % rows.size());
         int offset = draft.end + choice.gap();
         if (!(row.field() instanceof DataField)) { // an instruction

@@ -361,7 +361,8 @@ final class ModuleReplay {
 
     /** The relocation that patches a byte of a section. */
     private String covering(int section, long offset) {
-        Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();
+        Architecture architecture =
+                Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
         SymbolTable symbols = image.symbols();
         for (RelocationTable table : image.relocationsFor(section)) {
             for (int i = 0; i < table.count(); i++) {

@@ -6,7 +6,8 @@ import io.github.koloader.LoadException;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
-import io.github.koloader.arch.RelocationTarget;
+import io.github.koloader.arch.PlacedModule;
+import io.github.koloader.arch.PlacedSection;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ImageBuilder;
 import io.github.koloader.image.ModuleImage;
@@ -86,17 +87,15 @@ final class VectorReplay {
         RelocationTable table = image.relocationsFor(section).get(0);
         long[] values = new long[image.symbols().count()];
         values[table.symbolIndex(0)] = s;
-        architecture.apply(
-                table,
-                new RelocationTarget(
+        PlacedModule module =
+                PlacedModule.ofSection(
                         KernelConfig.linux6_1(),
-                        MODULE,
-                        place,
-                        0,
-                        place.length,
-                        p,
-                        image.symbols(),
-                        values));
+                        image,
+                        values,
+                        section,
+                        new PlacedSection(
+                                place, 0, place.length, p, architecture.encoding().bigEndian()));
+        architecture.relocator(module).apply(table);
     }
 
     /** A message with its placeholders; what {@code %p} prints is not compared. */

@@ -41,7 +41,7 @@ final class Loads {
     private Loads() {}
 
     static Architecture architectureOf(ModuleImage image) {
-        return Architectures.forMachine(image.machine()).orElseThrow();
+        return Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
     }
 
     static KernelConfig config(boolean sevenBlocks) {
@@ -59,9 +59,9 @@ final class Loads {
     }
 
     static ModuleAllocator allocator(Architecture architecture, KernelConfig config, long delta) {
-        AddressRange area = architecture.moduleArea(config);
+        AddressRange area = architecture.moduleAreas(config).get(0);
         return new FirstFitAllocator(
-                new AddressRange(area.start().plus(delta), area.size() - delta),
+                List.of(new AddressRange(area.start().plus(delta), area.size() - delta)),
                 architecture.imageArea(),
                 architecture.perCpuArea(),
                 architecture.pageSize());

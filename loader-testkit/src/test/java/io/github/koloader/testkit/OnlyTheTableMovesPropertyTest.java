@@ -120,7 +120,8 @@ class OnlyTheTableMovesPropertyTest {
                 switch (row.formula()) {
                     case NONE -> 0;
                     case ABSOLUTE -> inModule ? delta : 0;
-                    case PC_RELATIVE -> inModule ? 0 : -delta;
+                    case PC_RELATIVE, PAGE_RELATIVE -> inModule ? 0 : -delta;
+                    case OWN -> throw new AssertionError("not drawn: " + row);
                 };
         long wordMask = image.encoding().wide() ? -1 : 0xffff_ffffL;
         assertThat(moved - value & wordMask).as("%s", row).isEqualTo(shift & wordMask);

@@ -103,7 +103,7 @@ class OracleTest {
                         .bind("initfail", "init_module", call -> -19)
                         .bind("initpositive", "init_module", call -> 42)
                         .build();
-        AddressRange modules = architecture.moduleArea(KernelConfig.forRelease(release));
+        AddressRange modules = architecture.moduleAreas(KernelConfig.forRelease(release)).get(0);
         long start =
                 0xffffffff_c0201000L; // that machine's first free address: the kernel itself had
         // used some
@@ -114,7 +114,7 @@ class OracleTest {
                 .executor(executor)
                 .allocator(
                         new FirstFitAllocator(
-                                AddressRange.between(start, modules.end().value()),
+                                List.of(AddressRange.between(start, modules.end().value())),
                                 architecture.imageArea(),
                                 perCpuArea(release),
                                 architecture.pageSize()))

@@ -1,7 +1,10 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.arch.Architecture;
-import io.github.koloader.arch.RelocationTarget;
+import io.github.koloader.arch.PlacedModule;
+import io.github.koloader.arch.PlacedSection;
+import io.github.koloader.arch.Relocator;
+import io.github.koloader.arch.SectionPlan;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SymbolTable;
@@ -10,6 +13,7 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement;
 import io.github.koloader.internal.Placement.PlacedBlock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Applies the relocations of every section that takes memory, in file order. Per-CPU data takes
@@ -35,12 +39,40 @@ final class ApplyRelocations {
         }
     }
 
-    static void run(KernelState kernel, LoadedModule module) {
+    /** The module as its architecture sees it. */
+    static PlacedModule placed(KernelState kernel, LoadedModule module, SectionPlan plan) {
+        Placement placement = module.placement;
+        boolean bigEndian = kernel.architecture.encoding().bigEndian();
+        PlacedBlock text = placement.blocks()[0];
+        return new PlacedModule(
+                kernel.config,
+                module.name,
+                plan,
+                module.symbolValues,
+                section -> section(placement, section, bigEndian),
+                placement::isInit,
+                new PlacedSection(text.array, 0, plan.textPrefix(), text.base, bigEndian));
+    }
+
+    private static @Nullable PlacedSection section(
+            Placement placement, int section, boolean bigEndian) {
+        return placement.layout().blockOf(section) < 0
+                ? null
+                : new PlacedSection(
+                        placement.blockOf(section).array,
+                        placement.start(section),
+                        (int) placement.size(section),
+                        placement.address(section),
+                        bigEndian);
+    }
+
+    static void run(KernelState kernel, LoadedModule module, PlacedModule placed) {
         Architecture architecture = kernel.architecture;
         Placement placement = module.placement;
+        Relocator relocator = architecture.relocator(placed);
         for (RelocationTable table : module.image().relocations()) {
             int target = table.target();
-            if (target <= 0 || target >= placement.sections().size() || !placement.alloc(target)) {
+            if (target <= 0 || target >= placement.count() || !placement.alloc(target)) {
                 continue;
             }
             if ((placement.flags(table.section()) & SectionFlags.RELA_LIVEPATCH) != 0) {
@@ -49,18 +81,7 @@ final class ApplyRelocations {
             if (!architecture.acceptsRelocations(table.hasAddends())) {
                 throw Failures.relocationKindUnsupported(module.name);
             }
-            PlacedBlock block = placement.blockOf(target);
-            architecture.apply(
-                    table,
-                    new RelocationTarget(
-                            kernel.config,
-                            module.name,
-                            block.array,
-                            placement.start(target),
-                            (int) placement.sections().get(target).size(),
-                            placement.address(target),
-                            module.image().symbols(),
-                            module.symbolValues));
+            relocator.apply(table);
             module.relocationCount += table.count();
         }
     }

@@ -7,6 +7,7 @@ import static io.github.koloader.LogLevel.WARNING;
 import com.google.common.collect.ImmutableSet;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.Modinfo;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
@@ -53,7 +54,13 @@ final class CheckImage {
             Modinfo modinfo,
             ThisModule thisModule,
             Set<Taint> taints,
-            boolean livepatch) {}
+            boolean livepatch) {
+        /** The same with what the architecture has made of the image. */
+        CheckedImage withImage(ModuleImage planned) {
+            return new CheckedImage(
+                    planned, infoName, name, modinfo, thisModule, taints, livepatch);
+        }
+    }
 
     private final KernelState kernel;
     private final ModuleImage image;
@@ -72,8 +79,8 @@ final class CheckImage {
 
     private CheckedImage run() {
         Architecture architecture = kernel.architecture;
-        if (!architecture.accepts(image.machine(), image.flags())
-                || !architecture.encoding().equals(image.encoding())) {
+        FileHeader header = new FileHeader(image.encoding(), image.machine(), image.flags(), 0);
+        if (!architecture.accepts(header) || !architecture.encoding().equals(image.encoding())) {
             throw Failures.wrongArchitecture(image.machine());
         }
         Optional<String> given = modinfo.firstRaw("name");

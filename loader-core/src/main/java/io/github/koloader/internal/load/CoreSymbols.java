@@ -1,6 +1,7 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.KernelConfig;
+import io.github.koloader.arch.Architecture;
 import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SymbolTable;
 
@@ -13,16 +14,19 @@ final class CoreSymbols {
     private CoreSymbols() {}
 
     /** For each section, whether its symbols stay. */
-    static boolean[] sectionsOf(KernelConfig config, long[] flags, boolean[] init, int perCpu) {
+    static boolean[] sectionsOf(
+            KernelConfig config,
+            Architecture architecture,
+            long[] flags,
+            boolean[] init,
+            int perCpu) {
+        boolean all = config.kallsymsAll(architecture);
         boolean[] stays = new boolean[flags.length];
-        long needed =
-                config.kallsymsAll()
-                        ? SectionFlags.ALLOC
-                        : SectionFlags.ALLOC | SectionFlags.EXECINSTR;
+        long needed = all ? SectionFlags.ALLOC : SectionFlags.ALLOC | SectionFlags.EXECINSTR;
         for (int i = 1; i < stays.length; i++) {
             stays[i] = (flags[i] & needed) == needed && !init[i];
         }
-        if (perCpu != 0 && config.kallsymsAll() && config.atLeast(5, 0)) {
+        if (perCpu != 0 && all && config.atLeast(5, 0)) {
             stays[perCpu] = true;
         }
         return stays;

@@ -50,6 +50,7 @@ final class LayOut {
     private final List<Section> sections;
     private final long[] flags;
     private final int perCpu;
+    private final int textPrefix;
     private final boolean[] init;
     private final int[] blocks;
     private final long[] offsets;
@@ -61,7 +62,9 @@ final class LayOut {
             CheckedImage checked,
             List<Section> sections,
             long[] flags,
-            int perCpu) {
+            int perCpu,
+            int textPrefix) {
+        this.textPrefix = textPrefix;
         this.config = config;
         this.architecture = architecture;
         this.checked = checked;
@@ -88,6 +91,7 @@ final class LayOut {
      * @param flags flags of each section as the loader has changed them; the symbol table's and its
      *     strings' get ALLOC
      * @param perCpu index of the per-CPU section, or 0
+     * @param textPrefix bytes to leave free before the first section
      * @throws LoadException ENOMEM if it is larger than any memory
      */
     static Layout run(
@@ -96,8 +100,10 @@ final class LayOut {
             CheckedImage checked,
             List<Section> sections,
             long[] flags,
-            int perCpu) {
-        LayOut layOut = new LayOut(config, architecture, checked, sections, flags, perCpu);
+            int perCpu,
+            int textPrefix) {
+        LayOut layOut =
+                new LayOut(config, architecture, checked, sections, flags, perCpu, textPrefix);
         return config.atLeast(6, 4) ? layOut.sevenBlocks() : layOut.twoBlocks();
     }
 
@@ -171,7 +177,7 @@ final class LayOut {
 
     /** Takes all passes over one block; {@code ends} gets the end of each. */
     private long passes(boolean ofInit, int block, long[] ends) {
-        long end = 0;
+        long end = ofInit ? 0 : textPrefix;
         for (int pass = 0; pass < PASSES; pass++) {
             end = place(ofInit, pass, block, end);
             if (pass != 2 || !ofInit) {
@@ -200,6 +206,7 @@ final class LayOut {
     private Layout sevenBlocks() {
         MemoryType[] all = MemoryType.values();
         long[] ends = new long[all.length];
+        ends[TEXT.ordinal()] = textPrefix;
         for (int pass = 0; pass < PASSES; pass++) {
             int type = CORE[pass].ordinal();
             ends[type] = place(false, pass, type, ends[type]);
@@ -243,7 +250,7 @@ final class LayOut {
         long initEnd = place(symtab, initBlock, INIT_DATA, initFrom);
 
         SymbolTable table = checked.image().symbols();
-        boolean[] stays = CoreSymbols.sectionsOf(config, flags, init, perCpu);
+        boolean[] stays = CoreSymbols.sectionsOf(config, architecture, flags, init, perCpu);
         int count = 0;
         long stringSize = 0;
         for (int i = 0; i < table.count(); i++) {

@@ -4,6 +4,8 @@ import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadObserver.Point;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.arch.PlacedModule;
+import io.github.koloader.arch.SectionPlan;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
@@ -63,16 +65,20 @@ public final class LoadSequence {
     private LoadedModule load(ModuleImage image, String parameters) {
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
-        CheckedImage checked = CheckImage.run(kernel, image);
+        CheckedImage given = CheckImage.run(kernel, image);
         if (config.atLeast(6, 4)) {
-            Admit.refuseDuplicate(kernel, checked.name());
+            Admit.refuseDuplicate(kernel, given.name());
         }
-        List<Section> sections = architecture.planSections(image);
+        SectionPlan plan = architecture.planSections(image, config, given.name());
+        CheckedImage checked = given.withImage(plan.image());
+        List<Section> sections = plan.image().sections();
         refuseWritableCode(checked, sections);
         SpecialSections special = SpecialSections.find(sections);
         int perCpu = config.smp() ? special.perCpu() : 0;
         long[] flags = markSections(sections, special, perCpu);
-        Layout layout = LayOut.run(config, architecture, checked, sections, flags, perCpu);
+        Layout layout =
+                LayOut.run(
+                        config, architecture, checked, sections, flags, perCpu, plan.textPrefix());
         Placement placement =
                 Allocate.run(
                         kernel,
@@ -85,7 +91,7 @@ public final class LoadSequence {
         LoadedModule module =
                 new LoadedModule(
                         checked.name(),
-                        image,
+                        plan.image(),
                         placement,
                         parameters,
                         checked.taints(),
@@ -105,7 +111,8 @@ public final class LoadSequence {
         linesAreLogged = false;
         ApplyRelocations.writeSymbolValues(module);
         reached(Point.RESOLVED, module);
-        ApplyRelocations.run(kernel, module);
+        PlacedModule placed = ApplyRelocations.placed(kernel, module, plan);
+        ApplyRelocations.run(kernel, module, placed);
         PostRelocation.run(kernel, checked, module, special.exceptionTable(), perCpu);
         int structure = checked.thisModule().section();
         module.init = Finalize.entry(kernel, module, structure, checked.thisModule().init());
@@ -114,6 +121,7 @@ public final class LoadSequence {
                         ? Finalize.entry(kernel, module, structure, checked.thisModule().exit())
                         : 0;
         reached(Point.RELOCATED, module);
+        architecture.finalizeModule(placed);
         Finalize.run(kernel, module, special, undo);
         reached(Point.FORMED, module);
         linesAreLogged = true; // by another load that init begins

@@ -162,7 +162,7 @@ final class PostRelocation {
             init[i] = placement.layout().blockOf(i) >= 0 && placement.layout().isInit(i);
         }
         byte[] letters = letters(flags, perCpu);
-        boolean[] stays = CoreSymbols.sectionsOf(config, flags, init, perCpu);
+        boolean[] stays = CoreSymbols.sectionsOf(config, kernel.architecture, flags, init, perCpu);
 
         PlacedBlock initBlock = placement.blocks()[room.initBlock()];
         PlacedBlock coreBlock = placement.blocks()[room.coreBlock()];

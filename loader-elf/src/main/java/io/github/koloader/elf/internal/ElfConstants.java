@@ -13,6 +13,7 @@ final class ElfConstants {
     static final int ET_REL = 1;
     static final int E_TYPE = 16;
     static final int E_MACHINE = 18;
+    static final int E_ENTRY = 24;
 
     private ElfConstants() {}
 

@@ -12,6 +12,7 @@ import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
+import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.Section;
@@ -65,16 +66,19 @@ public final class ElfParser {
         if (file.size() < ElfConstants.E_MACHINE + 2 || !file.matches(0, MAGIC)) {
             return Optional.empty();
         }
-        Optional<Architecture> big = architectureOf(file, ByteOrder.BIG_ENDIAN);
-        return file.get(EI_DATA) == ELFDATA2MSB && big.isPresent()
-                ? big
-                : architectureOf(file, ByteOrder.LITTLE_ENDIAN).or(() -> big);
+        ByteOrder named =
+                file.get(EI_DATA) == ELFDATA2MSB ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN;
+        ByteOrder other =
+                named == ByteOrder.BIG_ENDIAN ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN;
+        return architectureOf(file, named).or(() -> architectureOf(file, other));
     }
 
+    /** Word size as the class byte says, or the other one: kernels do not go by it. */
     private static Optional<Architecture> architectureOf(Bytes file, ByteOrder order) {
+        int named = file.get(EI_CLASS) == ELFCLASS32 ? 4 : 8;
         int machine = file.unsignedShort(ElfConstants.E_MACHINE, new Encoding(8, order));
-        return Architectures.forMachine(machine)
-                .filter(found -> found.encoding().byteOrder() == order);
+        return Architectures.forMachine(machine, new Encoding(named, order))
+                .or(() -> Architectures.forMachine(machine, new Encoding(12 - named, order)));
     }
 
     /** As a kernel does, go by the machine where it is known, not by the class and data bytes. */
@@ -113,7 +117,7 @@ public final class ElfParser {
         }
         int machine = file.unsignedShort(ElfConstants.E_MACHINE, encoding);
         int flags = file.readInt(ElfConstants.flagsAt(encoding), encoding);
-        if (expected != null && !expected.accepts(machine, flags)) {
+        if (expected != null && !expected.accepts(header(machine, flags))) {
             throw ElfFailures.wrongMachine(machine);
         }
         int headerSize = ElfConstants.sectionHeaderSize(encoding);
@@ -128,6 +132,17 @@ public final class ElfParser {
             throw ElfFailures.sectionHeadersBeyondEnd();
         }
         return sections(machine, flags, (int) headers, count);
+    }
+
+    /** The header, with what its identification bytes say in the place of our own encoding. */
+    private FileHeader header(int machine, int flags) {
+        Encoding named =
+                new Encoding(
+                        file.get(EI_CLASS) == ELFCLASS32 ? 4 : 8,
+                        file.get(EI_DATA) == ELFDATA2MSB
+                                ? ByteOrder.BIG_ENDIAN
+                                : ByteOrder.LITTLE_ENDIAN);
+        return new FileHeader(named, machine, flags, file.readWord(ElfConstants.E_ENTRY, encoding));
     }
 
     private ModuleImage sections(int machine, int flags, int headers, int count) {
