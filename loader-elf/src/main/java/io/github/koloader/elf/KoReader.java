@@ -8,13 +8,11 @@ import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.internal.Decompressor;
 import io.github.koloader.elf.internal.ElfFailures;
 import io.github.koloader.elf.internal.ElfParser;
+import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -170,27 +168,10 @@ public final class KoReader {
      * @throws LoadException as {@link #read(Path)}
      */
     public ModuleImage readImage(Path file, Buffer buffer) throws IOException {
-        return readImage(readBytes(file, buffer));
+        return readImage(FileBytes.read(file, limit, buffer::ofSize));
     }
 
     private Bytes readBytes(Path file) throws IOException {
-        return readBytes(file, null);
-    }
-
-    private Bytes readBytes(Path file, @Nullable Buffer buffer) throws IOException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            long size = channel.size();
-            if (size > limit) {
-                throw ElfFailures.tooLarge(limit);
-            }
-            byte[] bytes = buffer == null ? new byte[(int) size] : buffer.ofSize((int) size);
-            ByteBuffer target = ByteBuffer.wrap(bytes, 0, (int) size);
-            while (target.hasRemaining()) {
-                if (channel.read(target) < 0) {
-                    throw new IOException(file + " became shorter while it was read");
-                }
-            }
-            return Bytes.wrap(bytes).slice(0, (int) size);
-        }
+        return FileBytes.read(file, limit, byte[]::new);
     }
 }

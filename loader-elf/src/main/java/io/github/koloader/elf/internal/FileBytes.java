@@ -1,0 +1,57 @@
+package io.github.koloader.elf.internal;
+
+import io.github.koloader.image.Bytes;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.function.IntFunction;
+
+/**
+ * Reads whole files, through a chunk of memory that begins on a page: an operating system copies to
+ * such a place up to three times as fast as to the unaligned one that {@link FileChannel} takes for
+ * an array.
+ */
+public final class FileBytes {
+    private static final int PAGE = 4096;
+    private static final int CHUNK = 32 * PAGE;
+
+    private static final ThreadLocal<ByteBuffer> CHUNKS =
+            ThreadLocal.withInitial(
+                    () ->
+                            ByteBuffer.allocateDirect(CHUNK + PAGE)
+                                    .alignedSlice(PAGE)
+                                    .limit(CHUNK)
+                                    .slice());
+
+    private FileBytes() {}
+
+    /**
+     * Reads a file.
+     *
+     * @param file the file
+     * @param limit bytes that it may have, at most 2^31 − 9
+     * @param arrays gives an array of at least so many bytes
+     */
+    public static Bytes read(Path file, long limit, IntFunction<byte[]> arrays) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            long size = channel.size();
+            if (size > limit) {
+                throw ElfFailures.tooLarge(limit);
+            }
+            byte[] bytes = arrays.apply((int) size);
+            ByteBuffer chunk = CHUNKS.get();
+            for (int at = 0; at < size; ) {
+                chunk.clear().limit((int) Math.min(CHUNK, size - at));
+                int count = channel.read(chunk);
+                if (count < 0) {
+                    throw new IOException(file + " became shorter while it was read");
+                }
+                chunk.flip().get(bytes, at, count);
+                at += count;
+            }
+            return Bytes.wrap(bytes).slice(0, (int) size);
+        }
+    }
+}
