@@ -54,10 +54,14 @@ public final class PlacedSection {
 
     private int index(long offset, int length) {
         if (!holds(offset, length)) {
-            throw new IndexOutOfBoundsException(
-                    "%d bytes at offset 0x%x of %d".formatted(length, offset, size));
+            throw outside(offset, length);
         }
         return start + (int) offset;
+    }
+
+    private IndexOutOfBoundsException outside(long offset, int length) {
+        return new IndexOutOfBoundsException(
+                "%d bytes at offset 0x%x of %d".formatted(length, offset, size));
     }
 
     /**
@@ -68,15 +72,7 @@ public final class PlacedSection {
      * @throws IndexOutOfBoundsException if they do not lie in it
      */
     public long read(long offset, int length) {
-        int at = index(offset, length);
-        return switch (length) {
-            case 8 -> Words.readLong(array, at, bigEndian);
-            case 4 -> Integer.toUnsignedLong(Words.readInt(array, at, bigEndian));
-            case 2 -> Words.readShort(array, at, bigEndian) & 0xffffL;
-            case 1 -> array[at] & 0xffL;
-            case 0 -> 0;
-            default -> throw new IllegalArgumentException(length + " bytes");
-        };
+        return Words.read(array, index(offset, length), length, bigEndian);
     }
 
     /**
@@ -88,15 +84,7 @@ public final class PlacedSection {
      * @throws IndexOutOfBoundsException if they do not lie in it
      */
     public void write(long offset, int length, long value) {
-        int at = index(offset, length);
-        switch (length) {
-            case 8 -> Words.writeLong(array, at, value, bigEndian);
-            case 4 -> Words.writeInt(array, at, (int) value, bigEndian);
-            case 2 -> Words.writeShort(array, at, (int) value, bigEndian);
-            case 1 -> array[at] = (byte) value;
-            case 0 -> {}
-            default -> throw new IllegalArgumentException(length + " bytes");
-        }
+        Words.write(array, index(offset, length), length, value, bigEndian);
     }
 
     /**

@@ -48,6 +48,35 @@ public final class Words {
         return bigEndian ? (long) LONG_BE.get(array, at) : (long) LONG_LE.get(array, at);
     }
 
+    /** The number of {@code length} bytes, 0, 1, 2, 4 or 8, zero-extended. */
+    public static long read(byte[] array, int at, int length, boolean bigEndian) {
+        if (length == 4) {
+            return readInt(array, at, bigEndian) & 0xffff_ffffL;
+        }
+        return switch (length) {
+            case 8 -> readLong(array, at, bigEndian);
+            case 2 -> readShort(array, at, bigEndian) & 0xffffL;
+            case 1 -> array[at] & 0xffL;
+            case 0 -> 0;
+            default -> throw new IllegalArgumentException(length + " bytes");
+        };
+    }
+
+    /** Writes the low {@code length} bytes, 0, 1, 2, 4 or 8, of {@code value}. */
+    public static void write(byte[] array, int at, int length, long value, boolean bigEndian) {
+        if (length == 4) {
+            writeInt(array, at, (int) value, bigEndian);
+            return;
+        }
+        switch (length) {
+            case 8 -> writeLong(array, at, value, bigEndian);
+            case 2 -> writeShort(array, at, (int) value, bigEndian);
+            case 1 -> array[at] = (byte) value;
+            case 0 -> {}
+            default -> throw new IllegalArgumentException(length + " bytes");
+        }
+    }
+
     /** A word of 4 or 8 bytes; 4 bytes are zero-extended. */
     public static long readWord(byte[] array, int at, int wordSize, boolean bigEndian) {
         return wordSize == 8

@@ -184,7 +184,8 @@ public final class ElfParser {
     private ModuleImage withinBudget(ModuleImage image) {
         SymbolTable symbols = image.symbols();
         long budget = NAME_BUDGET + 4L * symbols.strings().size();
-        for (int i = 0; i < symbols.count(); i++) {
+        boolean within = (long) symbols.count() * symbols.strings().size() <= budget;
+        for (int i = 0; i < symbols.count() && !within; i++) {
             budget -= symbols.nameLength(i);
             if (budget < 0) {
                 long offset = Integer.toUnsignedLong(symbols.nameOffset(i));
