@@ -1,7 +1,9 @@
 package io.github.koloader.benchmarks;
 
+import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.ModuleTree;
+import io.github.koloader.image.Bytes;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -53,8 +55,8 @@ public final class CorpusBenchmark {
     }
 
     /**
-     * Arguments: a release directory (x86-64, files not packed), its Module.symvers, optionally
-     * passes (10).
+     * Arguments: a release directory, its Module.symvers, optionally the number of passes (16). The
+     * C program is for x86-64 and files that are not packed; other trees are loaded without it.
      */
     public static void main(String[] arguments) throws IOException, InterruptedException {
         if (arguments.length < 2) {
@@ -109,7 +111,7 @@ public final class CorpusBenchmark {
                     "C, " + (options.isEmpty() ? "keeping every image" : "one buffer used again");
             c.ifPresentOrElse(
                     result -> row(name, median(result, "cpu_s"), warmCpu),
-                    () -> System.out.println(name + ": no C compiler"));
+                    () -> System.out.println(name + ": no C compiler, or not for such modules"));
         }
         depmod(directory)
                 .ifPresentOrElse(
@@ -271,6 +273,11 @@ public final class CorpusBenchmark {
 
     private Optional<List<Map<String, Double>>> cProgram(List<String> options)
             throws IOException, InterruptedException {
+        Path first = Path.of(Files.readAllLines(list).get(0));
+        if (!KoReader.architectureOf(Bytes.wrap(Files.readAllBytes(first)))
+                .equals(Optional.of(Architectures.X86_64))) {
+            return Optional.empty();
+        }
         Path source = Path.of("benchmarks/src/main/c/kobase.c");
         if (!Files.exists(source)) {
             source = Path.of("src/main/c/kobase.c");

@@ -4,7 +4,6 @@ import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.Module;
 import io.github.koloader.arch.Architecture;
-import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.kernel.ModuleSymvers;
 import java.io.IOException;
@@ -48,7 +47,8 @@ public final class LoadPasses {
             throws IOException {
         double cpu = Cpu.seconds();
         long start = System.nanoTime();
-        Architecture architecture = Architectures.X86_64;
+        Architecture architecture =
+                KoReader.architectureOf(KoReader.any().unpackedBytes(files.get(0))).orElseThrow();
         Kernel kernel =
                 Kernel.builder(architecture)
                         .config(KernelConfig.forRelease(release))

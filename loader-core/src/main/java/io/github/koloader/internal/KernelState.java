@@ -5,8 +5,6 @@ import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
 import io.github.koloader.LoadObserver;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.Module;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
@@ -15,7 +13,6 @@ import io.github.koloader.memory.ModuleAllocator;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
@@ -97,11 +94,6 @@ public final class KernelState {
         this.facades = facades;
     }
 
-    /** Logs a line. */
-    public void log(LogLevel level, String format, Object... arguments) {
-        log.add(new LogLine(level, String.format(Locale.ROOT, format, arguments)));
-    }
-
     /** Whether this is the first time since boot that {@code what} happens. */
     public boolean once(String what) {
         return saidOnce.add(what);
@@ -125,7 +117,7 @@ public final class KernelState {
                         || taint == Taint.FORCED_MODULE
                         || taint == Taint.FORCED_RMMOD;
         if (unreliable && once("lock debugging")) {
-            log(LogLevel.WARNING, "Disabling lock debugging due to kernel taint");
+            log.add(Warnings.lockDebuggingOff());
         }
         taints.add(taint);
     }
@@ -141,7 +133,7 @@ public final class KernelState {
             return false;
         }
         if (!taints.contains(Taint.FORCED_MODULE)) {
-            log(LogLevel.WARNING, "%s: %s: kernel tainted.", name, reason);
+            log.add(Warnings.forced(name, reason));
         }
         taint(module, Taint.FORCED_MODULE);
         return true;

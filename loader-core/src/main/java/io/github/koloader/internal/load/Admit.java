@@ -1,8 +1,5 @@
 package io.github.koloader.internal.load;
 
-import static io.github.koloader.LogLevel.NOTICE;
-import static io.github.koloader.LogLevel.WARNING;
-
 import io.github.koloader.KernelConfig;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
@@ -10,6 +7,7 @@ import io.github.koloader.image.Section;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
+import io.github.koloader.internal.Warnings;
 import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.ModuleAllocator.Purpose;
@@ -85,10 +83,7 @@ final class Admit {
     private void taintUnsigned() {
         Taint taint = config.atLeast(3, 15) ? Taint.UNSIGNED_MODULE : Taint.FORCED_MODULE;
         if (kernel.once("unsigned")) {
-            kernel.log(
-                    NOTICE,
-                    "%s: module verification failed: signature and/or required key missing - tainting kernel",
-                    module.name);
+            kernel.log.add(Warnings.unsigned(module.name));
         }
         kernel.taint(module.taints, taint);
     }
@@ -104,7 +99,7 @@ final class Admit {
             kernel.taint(module.taints, Taint.PROPRIETARY_MODULE);
         }
         if (!proprietaryBefore && kernel.taints.contains(Taint.PROPRIETARY_MODULE)) {
-            kernel.log(WARNING, "%s: module license taints kernel.", module.name);
+            kernel.log.add(Warnings.licenseTaints(module.name));
         }
     }
 
@@ -115,12 +110,9 @@ final class Admit {
         }
         long alignment = Math.max(1, section.alignment());
         if (alignment > kernel.architecture.pageSize()) {
-            kernel.log(
-                    WARNING,
-                    "%s: per-cpu alignment %d > %d",
-                    module.name,
-                    alignment,
-                    kernel.architecture.pageSize());
+            kernel.log.add(
+                    Warnings.perCpuAlignment(
+                            module.name, alignment, kernel.architecture.pageSize()));
             alignment = kernel.architecture.pageSize();
         }
         if (section.size() < 0
@@ -144,7 +136,7 @@ final class Admit {
 
     private void checkSpecialSections(SpecialSections special) {
         if (special.obsoleteParameters() != 0) {
-            kernel.log(WARNING, "%s: Ignoring obsolete parameters", module.name);
+            kernel.log.add(Warnings.obsoleteParameters(module.name));
         }
         if (!config.atLeast(6, 4)) {
             taintByName(kernel.taints.contains(Taint.PROPRIETARY_MODULE));

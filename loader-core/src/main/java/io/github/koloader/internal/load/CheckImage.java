@@ -1,9 +1,5 @@
 package io.github.koloader.internal.load;
 
-import static io.github.koloader.LogLevel.ERR;
-import static io.github.koloader.LogLevel.NOTICE;
-import static io.github.koloader.LogLevel.WARNING;
-
 import com.google.common.collect.ImmutableSet;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
@@ -15,6 +11,7 @@ import io.github.koloader.image.ThisModule;
 import io.github.koloader.internal.ExportIndex;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.Warnings;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
@@ -197,7 +194,7 @@ final class CheckImage {
             return;
         }
         if (!kernel.taints.contains(Taint.OOT_MODULE) && kernel.config.atLeast(3, 11)) {
-            kernel.log(WARNING, "%s: loading out-of-tree module taints kernel.", checked.name());
+            kernel.log.add(Warnings.outOfTree(checked.name()));
         }
         kernel.taint(taints, Taint.OOT_MODULE);
     }
@@ -206,28 +203,22 @@ final class CheckImage {
         if (kernel.config.retpolineNeeded()
                 && kernel.architecture.checksRetpoline(kernel.config)
                 && !modinfo.has("retpoline")) {
-            kernel.log(ERR, "Spectre V2 : System may be vulnerable to spectre v2");
-            kernel.log(
-                    WARNING,
-                    "%s: loading module not compiled with retpoline compiler.",
-                    checked.name());
+            kernel.log.add(Warnings.spectre());
+            kernel.log.add(Warnings.noRetpoline(checked.name()));
         }
     }
 
     private void warnStaging(CheckedImage checked) {
         if (modinfo.has("staging")) {
             kernel.taint(taints, Taint.CRAP);
-            kernel.log(
-                    WARNING,
-                    "%s: module is from the staging directory, the quality is unknown, you have been warned.",
-                    checked.name());
+            kernel.log.add(Warnings.staging(checked.name()));
         }
     }
 
     private void warnLivepatch(CheckedImage checked) {
         kernel.taint(taints, Taint.LIVEPATCH);
         if (kernel.once("livepatch")) {
-            kernel.log(NOTICE, "%s: tainting kernel with TAINT_LIVEPATCH", checked.name());
+            kernel.log.add(Warnings.livepatch(checked.name()));
         }
     }
 
@@ -237,7 +228,7 @@ final class CheckImage {
             return;
         }
         if (!kernel.taints.contains(Taint.PROPRIETARY_MODULE)) {
-            kernel.log(WARNING, "%s: module license '%s' taints kernel.", checked.name(), license);
+            kernel.log.add(Warnings.license(checked.name(), license));
         }
         kernel.taint(taints, Taint.PROPRIETARY_MODULE);
     }
@@ -247,7 +238,7 @@ final class CheckImage {
             return;
         }
         if (!kernel.taints.contains(Taint.TEST)) {
-            kernel.log(WARNING, "%s: loading test module taints kernel.", checked.name());
+            kernel.log.add(Warnings.test(checked.name()));
         }
         kernel.taint(taints, Taint.TEST);
     }

@@ -1,7 +1,5 @@
 package io.github.koloader.internal.load;
 
-import static io.github.koloader.LogLevel.WARNING;
-
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LogLine;
 import io.github.koloader.Taint;
@@ -10,6 +8,7 @@ import io.github.koloader.image.SymbolTable;
 import io.github.koloader.image.VersionTable;
 import io.github.koloader.internal.ExportIndex;
 import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.Warnings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -76,14 +75,12 @@ final class CheckVersions {
         if (versions.crc(entry) == Integer.toUnsignedLong(export.crc)) {
             return true;
         }
-        complaints.add(
-                new LogLine(
-                        WARNING, infoName + ": disagrees about version of symbol " + name.get()));
+        complaints.add(Warnings.otherVersion(infoName, name.get()));
         return false;
     }
 
     private boolean acceptsMissing(String name) {
-        LogLine line = new LogLine(WARNING, infoName + ": no symbol version for " + name);
+        LogLine line = Warnings.noVersion(infoName, name);
         if (kernel.config.missingVersion() == KernelConfig.MissingVersion.WARN_ONCE) {
             if (kernel.once("no symbol version")) {
                 kernel.log.add(line);

@@ -1,12 +1,9 @@
 package io.github.koloader.internal.load;
 
-import static io.github.koloader.LogLevel.ERR;
-import static io.github.koloader.LogLevel.WARNING;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
@@ -16,11 +13,11 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement;
+import io.github.koloader.internal.Warnings;
 import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -105,28 +102,20 @@ final class ResolveSymbols {
             case SymbolTable.COMMON -> {
                 if (!symbols.name(symbol).startsWith("__gnu_lto")) {
                     lastError = Errno.ENOEXEC;
-                    say(WARNING, "%s: please compile with -fno-common", module.name);
+                    say(Warnings.common(module.name));
                 }
             }
             default -> {
                 lastError = Errno.ENOEXEC;
                 say(
-                        ERR,
-                        "%s: Symbol %s has an invalid section index %d (max %d)",
-                        module.name,
-                        symbols.name(symbol),
-                        section,
-                        sectionCount - 1);
+                        Warnings.badSectionIndex(
+                                module.name, symbols.name(symbol), section, sectionCount - 1));
             }
         }
         return symbols.value(symbol);
     }
 
     /** Logs a line about a symbol that cannot be resolved, and keeps it for the exception. */
-    private void say(LogLevel level, String format, Object... arguments) {
-        say(new LogLine(level, String.format(Locale.ROOT, format, arguments)));
-    }
-
     private void say(LogLine line) {
         kernel.log.add(line);
         if (complaints.size() < COMPLAINTS) {
@@ -160,7 +149,7 @@ final class ResolveSymbols {
             Errno errno = result == NOT_FOUND ? Errno.ENOENT : requireNonNull(Errno.of(result));
             int shown = silent ? 0 : -errno.number();
             lastError = errno;
-            say(WARNING, "%s: Unknown symbol %s (err %d)", module.name, name, shown);
+            say(Warnings.unknownSymbol(module.name, name, shown));
         }
         return symbols.value(symbol);
     }
@@ -200,21 +189,11 @@ final class ResolveSymbols {
             return true;
         }
         if (module.usesGplOnly) {
-            say(
-                    ERR,
-                    "%s: module using GPL-only symbols uses symbols %s from proprietary module %s.",
-                    module.name,
-                    symbols.name(symbol),
-                    owner.name);
+            say(Warnings.gplUsesProprietary(module.name, symbols.name(symbol), owner.name));
             return false;
         }
         if (module.taints.add(Taint.PROPRIETARY_MODULE)) {
-            kernel.log(
-                    WARNING,
-                    "%s: module uses symbols %s from proprietary module %s, inheriting taint.",
-                    module.name,
-                    symbols.name(symbol),
-                    owner.name);
+            kernel.log.add(Warnings.inheritsTaint(module.name, symbols.name(symbol), owner.name));
         }
         return true;
     }
@@ -228,11 +207,8 @@ final class ResolveSymbols {
         }
         boolean allowed = kernel.config.allowMissingNamespaceImports();
         say(
-                allowed ? WARNING : ERR,
-                "%s: module uses symbol (%s) from namespace %s, but does not import it.",
-                module.name,
-                symbols.name(symbol),
-                export.namespace);
+                Warnings.namespaceNotImported(
+                        allowed, module.name, symbols.name(symbol), export.namespace));
         return allowed;
     }
 
@@ -249,7 +225,7 @@ final class ResolveSymbols {
         if (owner.state == ModuleState.COMING) {
             // One thread: nobody can finish that init while this load waits, so the 30 seconds are
             // over at once.
-            say(WARNING, "%s: gave up waiting for init of module %s.", module.name, owner.name);
+            say(Warnings.initAwaited(module.name, owner.name));
             return Errno.EBUSY.number();
         }
         if (owner.state == ModuleState.GOING || owner.references == 0) {

@@ -1,7 +1,5 @@
 package io.github.koloader.internal.load;
 
-import static io.github.koloader.LogLevel.WARNING;
-
 import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
 import io.github.koloader.ModuleState;
@@ -9,6 +7,7 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement.PlacedBlock;
+import io.github.koloader.internal.Warnings;
 import io.github.koloader.memory.Address;
 
 /**
@@ -28,12 +27,7 @@ final class RunInit {
                 throw Failures.initFailed(module.name, result);
             }
             if (result > 0) {
-                kernel.log(
-                        WARNING,
-                        "do_init_module: '%s'->init suspiciously returned %d, it should follow 0/-E convention\n"
-                                + "do_init_module: loading module anyway...",
-                        module.name,
-                        result);
+                kernel.log.add(Warnings.suspiciousInit(module.name, result));
             }
         }
         module.state = ModuleState.LIVE;

@@ -1,0 +1,169 @@
+package io.github.koloader.internal;
+
+import static io.github.koloader.LogLevel.ERR;
+import static io.github.koloader.LogLevel.NOTICE;
+import static io.github.koloader.LogLevel.WARNING;
+
+import io.github.koloader.LogLevel;
+import io.github.koloader.LogLine;
+import java.util.Locale;
+
+/**
+ * The lines that a load may log without, by that alone, failing; {@link Failures} has the others.
+ * Texts are the kernel's.
+ */
+public final class Warnings {
+    private Warnings() {}
+
+    private static LogLine line(LogLevel level, String format, Object... arguments) {
+        return new LogLine(level, String.format(Locale.ROOT, format, arguments));
+    }
+
+    /** A symbol that cannot be resolved; {@code error} is negative, or 0 in old kernels. */
+    public static LogLine unknownSymbol(String module, String symbol, int error) {
+        return line(WARNING, "%s: Unknown symbol %s (err %d)", module, symbol, error);
+    }
+
+    /** A COMMON symbol. */
+    public static LogLine common(String module) {
+        return line(WARNING, "%s: please compile with -fno-common", module);
+    }
+
+    /** A symbol in a section that is not there. */
+    public static LogLine badSectionIndex(String module, String symbol, int section, int last) {
+        return line(
+                ERR,
+                "%s: Symbol %s has an invalid section index %d (max %d)",
+                module,
+                symbol,
+                section,
+                last);
+    }
+
+    /** A module that uses GPL-only symbols and one of a proprietary module. */
+    public static LogLine gplUsesProprietary(String module, String symbol, String owner) {
+        return line(
+                ERR,
+                "%s: module using GPL-only symbols uses symbols %s from proprietary module %s.",
+                module,
+                symbol,
+                owner);
+    }
+
+    /** A symbol of a proprietary module. */
+    public static LogLine inheritsTaint(String module, String symbol, String owner) {
+        return line(
+                WARNING,
+                "%s: module uses symbols %s from proprietary module %s, inheriting taint.",
+                module,
+                symbol,
+                owner);
+    }
+
+    /** The owner of a symbol is still in its init. */
+    public static LogLine initAwaited(String module, String owner) {
+        return line(WARNING, "%s: gave up waiting for init of module %s.", module, owner);
+    }
+
+    /** Another CRC. */
+    public static LogLine otherVersion(String module, String symbol) {
+        return line(WARNING, "%s: disagrees about version of symbol %s", module, symbol);
+    }
+
+    /** No CRC. */
+    public static LogLine noVersion(String module, String symbol) {
+        return line(WARNING, "%s: no symbol version for %s", module, symbol);
+    }
+
+    /** The first module without a valid signature. */
+    public static LogLine unsigned(String module) {
+        return line(
+                NOTICE,
+                "%s: module verification failed: signature and/or required key missing - tainting kernel",
+                module);
+    }
+
+    /** The first module that is proprietary by its name. */
+    public static LogLine licenseTaints(String module) {
+        return line(WARNING, "%s: module license taints kernel.", module);
+    }
+
+    /** Per-CPU data that wants to be aligned to more than a page. */
+    public static LogLine perCpuAlignment(String module, long alignment, long pageSize) {
+        return line(WARNING, "%s: per-cpu alignment %d > %d", module, alignment, pageSize);
+    }
+
+    /** A section {@code __obsparm}. */
+    public static LogLine obsoleteParameters(String module) {
+        return line(WARNING, "%s: Ignoring obsolete parameters", module);
+    }
+
+    /** The first module from outside the kernel's source. */
+    public static LogLine outOfTree(String module) {
+        return line(WARNING, "%s: loading out-of-tree module taints kernel.", module);
+    }
+
+    /** The first module without retpolines, first line. */
+    public static LogLine spectre() {
+        return line(ERR, "Spectre V2 : System may be vulnerable to spectre v2");
+    }
+
+    /** The first module without retpolines, second line. */
+    public static LogLine noRetpoline(String module) {
+        return line(WARNING, "%s: loading module not compiled with retpoline compiler.", module);
+    }
+
+    /** A staging driver. */
+    public static LogLine staging(String module) {
+        return line(
+                WARNING,
+                "%s: module is from the staging directory, the quality is unknown, you have been warned.",
+                module);
+    }
+
+    /** The first livepatch module. */
+    public static LogLine livepatch(String module) {
+        return line(NOTICE, "%s: tainting kernel with TAINT_LIVEPATCH", module);
+    }
+
+    /** The first module with a licence that is not compatible with the GPL. */
+    public static LogLine license(String module, String license) {
+        return line(WARNING, "%s: module license '%s' taints kernel.", module, license);
+    }
+
+    /** The first test module. */
+    public static LogLine test(String module) {
+        return line(WARNING, "%s: loading test module taints kernel.", module);
+    }
+
+    /** The first taint after which lock debugging cannot be relied on. */
+    public static LogLine lockDebuggingOff() {
+        return line(WARNING, "Disabling lock debugging due to kernel taint");
+    }
+
+    /** The first forced load; {@code reason} is what the module lacks. */
+    public static LogLine forced(String module, String reason) {
+        return line(WARNING, "%s: %s: kernel tainted.", module, reason);
+    }
+
+    /** Init answered a positive number: one record of two lines. */
+    public static LogLine suspiciousInit(String module, int result) {
+        return line(
+                WARNING,
+                "do_init_module: '%s'->init suspiciously returned %d, it should follow 0/-E convention\n"
+                        + "do_init_module: loading module anyway...",
+                module,
+                result);
+    }
+
+    /** A symbol of a namespace that the module does not import; an error, or allowed. */
+    public static LogLine namespaceNotImported(
+            boolean allowed, String module, String symbol, String namespace) {
+        return line(
+                allowed ? WARNING : ERR,
+                "%s: module uses symbol (%s) from namespace %s, but does not import it.",
+                module,
+                symbol,
+                namespace);
+    }
+}
