@@ -1,14 +1,19 @@
 package io.github.koloader.elf;
 
 import static com.google.common.base.Preconditions.checkArgument;
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.elf.internal.ElfWriter;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Writes images as relocatable ELF files. Sections lie where the image says; section headers come
@@ -28,14 +33,14 @@ public final class KoWriter {
         int names = image.sectionIndex(".shstrtab");
         checkArgument(names != 0, "the image has no section .shstrtab");
         int[] nameOffsets = new int[image.sections().size()];
-        String table = '\0' + image.section(names).contents().toLatin1();
+        Map<String, Integer> offsets = offsets(image, names);
         for (int i = 1; i < nameOffsets.length; i++) {
-            Section section = image.section(i);
-            nameOffsets[i] = offsetOf(table, section.name());
+            Integer offset = offsets.get(image.section(i).name());
             checkArgument(
-                    nameOffsets[i] >= 0,
+                    offset != null,
                     "the name of section %s is not in .shstrtab",
-                    section.name());
+                    image.section(i).name());
+            nameOffsets[i] = requireNonNull(offset);
         }
         return ElfWriter.write(image, names, nameOffsets);
     }
@@ -51,10 +56,37 @@ public final class KoWriter {
         Files.write(file, write(image));
     }
 
-    /** Where a name that ends in NUL starts; {@code table} has one more character in front. */
-    private static int offsetOf(String table, String name) {
-        String wanted = new String(name.getBytes(ISO_8859_1), ISO_8859_1) + '\0';
-        int whole = table.indexOf('\0' + wanted);
-        return whole >= 0 ? whole : table.indexOf(wanted) - 1;
+    /**
+     * Where the name of each section starts: at a string of the table, or, as linkers share them,
+     * at the end of one.
+     */
+    private static Map<String, Integer> offsets(ModuleImage image, int names) {
+        Bytes table = image.section(names).contents();
+        Map<String, Integer> found = new HashMap<>();
+        Set<Integer> lengths = new TreeSet<>();
+        for (Section section : image.sections()) {
+            lengths.add(section.name().length());
+        }
+        for (int at = 0; at < table.size(); ) {
+            String string = table.text(at);
+            if (at + string.length() == table.size()) {
+                break; // no NUL behind it
+            }
+            for (int length : lengths) {
+                int from = string.length() - length;
+                if (from == 0) {
+                    found.merge(string, at, (old, now) -> shared(table, old) ? now : old);
+                } else if (from > 0) {
+                    found.putIfAbsent(string.substring(from), at + from);
+                }
+            }
+            at += string.length() + 1;
+        }
+        return found;
+    }
+
+    /** Whether the string at an offset is the end of a longer one. */
+    private static boolean shared(Bytes table, int offset) {
+        return offset > 0 && table.get(offset - 1) != 0;
     }
 }

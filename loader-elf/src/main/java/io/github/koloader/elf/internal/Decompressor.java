@@ -55,6 +55,8 @@ public final class Decompressor {
                 unpacked.write(part, 0, read);
             }
             return Bytes.wrap(unpacked.toByteArray());
+        } catch (OutOfMemoryError e) {
+            throw ElfFailures.noMemory(file.size()).causedBy(e);
         } catch (IOException | StackOverflowError e) { // the latter of very many empty gzip members
             throw ElfFailures.corrupt(format, e.getMessage() == null ? "truncated" : e.getMessage())
                     .causedBy(e);

@@ -22,6 +22,11 @@ public final class ElfFailures {
                 errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 
+    /** No memory for a copy of the file. */
+    public static LoadException noMemory(long size) {
+        return LoadException.silent(Errno.ENOMEM, "no room for the " + size + " bytes of the file");
+    }
+
     /** Shorter than an ELF header. */
     public static LoadException headerTooShort(long length) {
         return failure("Invalid ELF header len %d", length);

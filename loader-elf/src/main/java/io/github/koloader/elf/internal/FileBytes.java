@@ -1,9 +1,13 @@
 package io.github.koloader.elf.internal;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import io.github.koloader.image.Bytes;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.function.IntFunction;
@@ -16,6 +20,7 @@ import java.util.function.IntFunction;
 public final class FileBytes {
     private static final int PAGE = 4096;
     private static final int CHUNK = 32 * PAGE;
+    private static final int TEXT_LIMIT = 128 << 20;
 
     private static final ThreadLocal<ByteBuffer> CHUNKS =
             ThreadLocal.withInitial(
@@ -26,6 +31,30 @@ public final class FileBytes {
                                     .slice());
 
     private FileBytes() {}
+
+    /**
+     * The text of a file that is not a module, one character a byte.
+     *
+     * @throws IOException if it cannot be read or is larger than 128 MiB
+     */
+    public static String text(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] bytes = in.readNBytes(TEXT_LIMIT);
+            if (bytes.length == TEXT_LIMIT && in.read() >= 0) {
+                throw new IOException(file + " has more than " + TEXT_LIMIT + " bytes");
+            }
+            return new String(bytes, ISO_8859_1);
+        }
+    }
+
+    /** An array for a file; where this host has no memory for one, a kernel has none either. */
+    static byte[] allocate(IntFunction<byte[]> arrays, int size) {
+        try {
+            return arrays.apply(size);
+        } catch (OutOfMemoryError e) {
+            throw ElfFailures.noMemory(size).causedBy(e);
+        }
+    }
 
     /**
      * Reads a file.
@@ -40,7 +69,7 @@ public final class FileBytes {
             if (size > limit) {
                 throw ElfFailures.tooLarge(limit);
             }
-            byte[] bytes = arrays.apply((int) size);
+            byte[] bytes = allocate(arrays, (int) size);
             ByteBuffer chunk = CHUNKS.get();
             for (int at = 0; at < size; ) {
                 chunk.clear().limit((int) Math.min(CHUNK, size - at));

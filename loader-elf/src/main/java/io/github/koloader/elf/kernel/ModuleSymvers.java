@@ -1,14 +1,12 @@
 package io.github.koloader.elf.kernel;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -53,10 +51,11 @@ public final class ModuleSymvers {
      *
      * @param file a {@code Module.symvers}
      * @return its entries
-     * @throws IOException if it cannot be read, or a line is not of that form
+     * @throws IOException if it cannot be read, is larger than 128 MiB, or a line is not of that
+     *     form
      */
     public static ModuleSymvers read(Path file) throws IOException {
-        return parse(Files.readString(file, ISO_8859_1), file.toString());
+        return parse(FileBytes.text(file), file.toString());
     }
 
     /**

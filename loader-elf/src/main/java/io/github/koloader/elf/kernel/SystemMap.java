@@ -1,12 +1,10 @@
 package io.github.koloader.elf.kernel;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
-
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.KernelSymbols;
+import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.memory.Address;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -31,10 +29,11 @@ public final class SystemMap {
      *
      * @param file a {@code System.map}, or a copy of {@code /proc/kallsyms}
      * @return its symbols
-     * @throws IOException if it cannot be read, or a line is not of that form
+     * @throws IOException if it cannot be read, is larger than 128 MiB, or a line is not of that
+     *     form
      */
     public static SystemMap read(Path file) throws IOException {
-        return parse(Files.readString(file, ISO_8859_1), file.toString());
+        return parse(FileBytes.text(file), file.toString());
     }
 
     /**

@@ -22,6 +22,8 @@ import java.io.UncheckedIOException;
 import java.lang.reflect.Modifier;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -31,6 +33,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -369,6 +372,24 @@ final class ElfFailuresTest {
     }
 
     @Test
+    void aFileForWhichThereIsNoMemoryIsEnomem(@TempDir Path directory) throws IOException {
+        Path file = Files.write(directory.resolve("small.ko"), Kos.small());
+        LoadException failure =
+                catchThrowableOfType(
+                        LoadException.class,
+                        () ->
+                                FileBytes.read(
+                                        file,
+                                        KoReader.DEFAULT_LIMIT,
+                                        size -> {
+                                            throw new OutOfMemoryError("none left");
+                                        }));
+        assertThat(failure.errno()).isEqualTo(Errno.ENOMEM);
+        assertThat(failure.lines()).isEmpty();
+        assertThat(failure).hasMessageContaining(Kos.small().length + " bytes of the file");
+    }
+
+    @Test
     void everyFailureIsProvoked() {
         Set<String> methods =
                 Arrays.stream(ElfFailures.class.getDeclaredMethods())
@@ -377,6 +398,7 @@ final class ElfFailuresTest {
                         .collect(Collectors.toCollection(TreeSet::new));
         Set<String> provoked =
                 scenarios().map(Scenario::failure).collect(Collectors.toCollection(TreeSet::new));
+        provoked.add("noMemory"); // by the test above
         assertThat(provoked).isEqualTo(methods);
     }
 }
