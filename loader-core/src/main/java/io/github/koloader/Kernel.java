@@ -46,18 +46,23 @@ public final class Kernel {
 
     private Kernel(Builder builder) {
         Architecture architecture = builder.architecture;
-        KernelConfig config = builder.config;
+        KernelConfig config =
+                architecture.hasStrictModuleRwx()
+                        ? builder.config
+                        : builder.config.toBuilder().strictModuleRwx(false).build();
         ModuleAllocator allocator = builder.allocator;
         if (allocator == null) {
             allocator =
                     new FirstFitAllocator(
                             architecture.moduleAreas(config),
-                            architecture.imageArea(),
-                            architecture.perCpuArea(),
+                            architecture.imageArea(config),
+                            architecture.perCpuArea(config),
                             architecture.pageSize());
         }
         AddressRange stubs =
-                builder.strict ? new AddressRange(Address.NULL, 0) : architecture.kernelText();
+                builder.strict
+                        ? new AddressRange(Address.NULL, 0)
+                        : architecture.kernelText(config);
         this.state =
                 new KernelState(
                         this,

@@ -182,6 +182,16 @@ public final class KernelConfig {
     }
 
     /**
+     * {@return whether a vermagic was set, and has that word: kernels write some of their options
+     * into it}
+     *
+     * @param word the word alone, such as {@code thumb2}
+     */
+    public boolean vermagicHas(String word) {
+        return List.of(values.vermagic.split(" ")).contains(word);
+    }
+
+    /**
      * {@return whether the processor has a capability or an erratum that the kernel goes by}
      *
      * @param name the kernel's name for it, such as {@code ARM64_WORKAROUND_843419}
@@ -202,7 +212,8 @@ public final class KernelConfig {
 
     /**
      * {@return whether CONFIG_STRICT_MODULE_RWX is set: whether rights are separated, and parts are
-     * whole pages}
+     * whole pages; not on an architecture that {@linkplain Architecture#hasStrictModuleRwx lacks}
+     * the option}
      */
     public boolean strictModuleRwx() {
         return values.strictModuleRwx;
@@ -253,10 +264,11 @@ public final class KernelConfig {
         if (!values.vermagic.isEmpty()) {
             return values.vermagic;
         }
+        String preempt = values.preempt.orElseGet(() -> architecture.preemption(this));
         return values.release
                 + " "
                 + (values.smp ? "SMP " : "")
-                + (values.preempt.isEmpty() ? "" : values.preempt + " ")
+                + (preempt.isEmpty() ? "" : preempt + " ")
                 + (values.modUnload ? "mod_unload " : "")
                 + (values.modversions ? "modversions " : "")
                 + architecture.vermagicSuffix(this);
@@ -287,7 +299,7 @@ public final class KernelConfig {
         private String vermagic = "";
         private boolean checkVermagic = true;
         private boolean smp = true;
-        private String preempt = "preempt";
+        private Optional<String> preempt = Optional.empty();
         private boolean modUnload = true;
         private boolean modversions = true;
         private boolean forceLoad = true;
@@ -318,7 +330,6 @@ public final class KernelConfig {
                             .vermagic(vermagic)
                             .checkVermagic(checkVermagic)
                             .smp(smp)
-                            .preempt(preempt)
                             .modUnload(modUnload)
                             .modversions(modversions)
                             .forceLoad(forceLoad)
@@ -333,6 +344,7 @@ public final class KernelConfig {
                             .moduleBlacklist(moduleBlacklist)
                             .structModuleSize(structModuleSize)
                             .cpus(cpus);
+            copy.preempt = preempt;
             copy.kallsymsAll = kallsymsAll;
             copy.kconfig = kconfig;
             copy.cpuCapabilities = cpuCapabilities;
@@ -414,14 +426,13 @@ public final class KernelConfig {
         }
 
         /**
-         * Sets the word that vermagic has for preemption: {@code preempt}, {@code preempt_rt} or
-         * empty.
+         * Sets the word that vermagic has for preemption; left alone, it is the architecture's.
          *
-         * @param word the word alone, without blanks
+         * @param word {@code preempt}, {@code preempt_rt} or empty, without blanks
          * @return this builder
          */
         public Builder preempt(String word) {
-            this.preempt = requireNonNull(word);
+            this.preempt = Optional.of(word);
             return this;
         }
 

@@ -93,6 +93,15 @@ final class KernelConfigTest {
     }
 
     @Test
+    void aVermagicHasTheWordsThatAreInIt() {
+        KernelConfig config = KernelConfig.forVermagic("6.1.0 SMP mod_unload ARMv7 thumb2 p2v8 ");
+        assertThat(config.vermagicHas("thumb2")).isTrue();
+        assertThat(config.vermagicHas("thumb")).isFalse();
+        assertThat(config.vermagicHas("preempt")).isFalse();
+        assertThat(KernelConfig.linux6_1().vermagicHas("SMP")).as("was not set").isFalse();
+    }
+
+    @Test
     void equalOptionsMakeEqualConfigurations() {
         assertThat(KernelConfig.linux6_1())
                 .isEqualTo(KernelConfig.linux6_1())

@@ -27,6 +27,7 @@ import java.util.regex.Pattern;
  */
 public final class CorpusBenchmark {
     private static final Pattern FIELD = Pattern.compile("(\\w+)=([0-9.]+)");
+    private static final int PASSES = 16;
     private static final String MAIN = "io.github.koloader.benchmarks.";
 
     /** A young generation that a pass does not fill, so that no pass pays for another's garbage. */
@@ -55,33 +56,63 @@ public final class CorpusBenchmark {
     }
 
     /**
-     * Arguments: a release directory, its Module.symvers, optionally the number of passes (16). The
-     * C program is for x86-64 and files that are not packed; other trees are loaded without it.
+     * Arguments: a release directory and its Module.symvers, of which everything is measured; then
+     * any number of further such pairs, of other architectures, which are loaded warm and compared
+     * with the first. The C program is for x86-64 and files that are not packed; other trees are
+     * measured without it.
      */
     public static void main(String[] arguments) throws IOException, InterruptedException {
-        if (arguments.length < 2) {
-            System.err.println("usage: CorpusBenchmark RELEASE_DIR MODULE_SYMVERS [PASSES]");
+        if (arguments.length < 2 || arguments.length % 2 != 0) {
+            System.err.println(
+                    "usage: CorpusBenchmark RELEASE_DIR MODULE_SYMVERS [RELEASE_DIR MODULE_SYMVERS]...");
             System.exit(2);
         }
-        Path directory = Path.of(arguments[0]).toAbsolutePath().normalize();
-        ModuleTree tree = ModuleTree.read(directory, KoReader.any());
-        Path list = Files.createTempFile("modules", ".list");
-        try {
-            Files.write(
-                    list,
-                    tree.entries().stream()
-                            .map(entry -> directory.resolve(entry.path()).toString())
-                            .toList());
-            int passes = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 16;
-            String release = directory.getFileName().toString();
-            new CorpusBenchmark(list, Path.of(arguments[1]), release, passes)
-                    .run(directory, tree.entries().size());
-        } finally {
-            Files.delete(list);
+        double relocations = 0;
+        for (int i = 0; i < arguments.length; i += 2) {
+            Path directory = Path.of(arguments[i]).toAbsolutePath().normalize();
+            ModuleTree tree = ModuleTree.read(directory, KoReader.any());
+            Path list = Files.createTempFile("modules", ".list");
+            try {
+                Files.write(
+                        list,
+                        tree.entries().stream()
+                                .map(entry -> directory.resolve(entry.path()).toString())
+                                .toList());
+                String release = directory.getFileName().toString();
+                CorpusBenchmark benchmark =
+                        new CorpusBenchmark(list, Path.of(arguments[i + 1]), release, PASSES);
+                if (i == 0) {
+                    relocations = benchmark.run(directory, tree.entries().size());
+                } else {
+                    benchmark.compare(relocations);
+                }
+            } finally {
+                Files.delete(list);
+            }
         }
     }
 
-    private void run(Path directory, int modules) throws IOException, InterruptedException {
+    /** A line about another tree, loaded warm. */
+    private void compare(double relocationsOfFirst) throws IOException, InterruptedException {
+        List<Map<String, Double>> warm = load(WARM, passes, 0);
+        Map<String, Double> last = warm.get(warm.size() - 1);
+        double cpu = median(warm, "cpu_s");
+        double relocations = value(last, "relocations") / cpu;
+        System.out.printf(
+                Locale.ROOT,
+                "%-28s %5.0f modules %8.0f relocations %.3f s CPU: %5.1f µs a module, %5.2f M relocations/s,"
+                        + " the first tree's is %.2f times that%n",
+                release,
+                value(last, "modules"),
+                value(last, "relocations"),
+                cpu,
+                cpu * 1e6 / value(last, "modules"),
+                relocations / 1e6,
+                relocationsOfFirst / relocations);
+    }
+
+    /** Prints everything about the tree, and returns relocations a second of processor time. */
+    private double run(Path directory, int modules) throws IOException, InterruptedException {
         List<Map<String, Double>> fresh = firstPasses();
         List<Map<String, Double>> warm = load(WARM, passes, 0);
         double warmCpu = median(warm, "cpu_s");
@@ -143,6 +174,8 @@ public final class CorpusBenchmark {
                         cpu * 1e9 / relocations);
             }
         }
+        System.out.println();
+        return value(last, "relocations") / warmCpu;
     }
 
     private static void row(String name, double cpu, double warm) {

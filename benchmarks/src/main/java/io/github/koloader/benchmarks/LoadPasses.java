@@ -49,10 +49,16 @@ public final class LoadPasses {
         long start = System.nanoTime();
         Architecture architecture =
                 KoReader.architectureOf(KoReader.any().unpackedBytes(files.get(0))).orElseThrow();
+        KernelConfig config =
+                KoReader.read(files.get(0))
+                        .modinfo()
+                        .first("vermagic")
+                        .map(KernelConfig::forVermagic)
+                        .orElseGet(() -> KernelConfig.forRelease(release));
         Kernel kernel =
                 Kernel.builder(architecture)
-                        .config(KernelConfig.forRelease(release))
-                        .symbols(ModuleSymvers.read(symvers).symbols(architecture))
+                        .config(config)
+                        .symbols(ModuleSymvers.read(symvers).symbols(architecture, config))
                         .strict()
                         .build();
         KoReader reader = KoReader.of(architecture);

@@ -151,8 +151,9 @@ final class InsmodCommand implements Callable<Integer> {
             Architecture architecture = architectureOf(bytes);
             KoReader reader = KoReader.of(architecture);
             ModuleImage image = reader.readImage(bytes);
+            KernelConfig config = config(image);
             Kernel kernel =
-                    kernel(architecture, config(image), symbols(architecture, exports, map));
+                    kernel(architecture, config, symbols(architecture, config, exports, map));
             report.kernel(kernel);
             for (Path prerequisite : prerequisites) {
                 current = prerequisite;
@@ -211,11 +212,14 @@ final class InsmodCommand implements Callable<Integer> {
     }
 
     private static KernelSymbols symbols(
-            Architecture architecture, @Nullable ModuleSymvers exports, @Nullable SystemMap map) {
+            Architecture architecture,
+            KernelConfig config,
+            @Nullable ModuleSymvers exports,
+            @Nullable SystemMap map) {
         if (exports != null) {
             return map == null
-                    ? exports.symbols(architecture)
-                    : exports.symbols(architecture, map::address);
+                    ? exports.symbols(architecture, config)
+                    : exports.symbols(architecture, config, map::address);
         }
         return map == null ? KernelSymbols.none() : map.symbols();
     }
@@ -233,8 +237,8 @@ final class InsmodCommand implements Callable<Integer> {
             kernel.allocator(
                     new FirstFitAllocator(
                             List.of(moduleArea(architecture, config, base)),
-                            architecture.imageArea(),
-                            architecture.perCpuArea(),
+                            architecture.imageArea(config),
+                            architecture.perCpuArea(config),
                             architecture.pageSize()));
         }
         return kernel.build();

@@ -150,7 +150,7 @@ final class LoadTreeCommand implements Callable<Integer> {
                                 : KernelConfig.forVermagic(vermagic);
         Kernel.Builder builder = Kernel.builder(architecture).config(config);
         if (symvers != null) {
-            builder.symbols(ModuleSymvers.read(symvers).symbols(architecture)).strict();
+            builder.symbols(ModuleSymvers.read(symvers).symbols(architecture, config)).strict();
         }
         return builder.build();
     }

@@ -23,8 +23,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Load what a real kernel was recorded to load, and compare every address and byte.",
             "",
-            "A recording is a file of JSON lines (.jsonl or .jsonl.gz): modules in memory after relocation, or single"
-                    + " relocations (vectors). Prints a line for each file, and each difference with the first"
+            "A recording is a file of JSON lines (.jsonl or .jsonl.gz): modules in memory after relocation, single"
+                    + " relocations (vectors), what a loader plans before layout, or the veneers that it makes. Prints a line for each file, and each difference with the first"
                     + " differing byte and the relocation that covers it.",
             ""
         },

@@ -5,6 +5,7 @@ import io.github.koloader.LoadException;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.Section;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
@@ -55,13 +56,43 @@ public interface Architecture {
     AddressRange imageArea();
 
     /**
+     * {@return where that kernel places its temporary copies of files} {@link #imageArea()}, unless
+     * an architecture's memory map changed.
+     *
+     * @param config the kernel
+     */
+    default AddressRange imageArea(KernelConfig config) {
+        return imageArea();
+    }
+
+    /**
      * {@return where the kernel's own text lies: stub addresses for its symbols are taken from
      * here}
      */
     AddressRange kernelText();
 
+    /**
+     * {@return where that kernel's own text lies} {@link #kernelText()}, unless an architecture's
+     * memory map changed.
+     *
+     * @param config the kernel
+     */
+    default AddressRange kernelText(KernelConfig config) {
+        return kernelText();
+    }
+
     /** {@return offsets in each CPU's area that modules' per-CPU data is placed at} */
     AddressRange perCpuArea();
+
+    /**
+     * {@return offsets in each CPU's area that modules' per-CPU data is placed at by that kernel}
+     * {@link #perCpuArea()}, unless an architecture's memory map changed.
+     *
+     * @param config the kernel
+     */
+    default AddressRange perCpuArea(KernelConfig config) {
+        return perCpuArea();
+    }
 
     /**
      * {@return address of the area of processor {@code cpu} minus the offsets of {@link
@@ -97,6 +128,16 @@ public interface Architecture {
      * @param config the kernel
      */
     default String vermagicSuffix(KernelConfig config) {
+        return "";
+    }
+
+    /**
+     * {@return the word for preemption in vermagic, where the configuration leaves that open, as
+     * Debian builds this architecture: {@code preempt}, or empty}
+     *
+     * @param config the kernel
+     */
+    default String preemption(KernelConfig config) {
         return "";
     }
 
@@ -160,6 +201,24 @@ public interface Architecture {
      */
     default boolean kallsymsAll(KernelConfig config) {
         return false;
+    }
+
+    /**
+     * {@return the sections that kbuild's linker script puts into each module for the loader to
+     * fill, as they are in the file; without them a module is refused}
+     *
+     * @param config the kernel
+     */
+    default List<Section> scriptSections(KernelConfig config) {
+        return List.of();
+    }
+
+    /**
+     * {@return whether kernels of this architecture can have CONFIG_STRICT_MODULE_RWX} Where they
+     * cannot, {@link KernelConfig#strictModuleRwx} does not count.
+     */
+    default boolean hasStrictModuleRwx() {
+        return true;
     }
 
     /**

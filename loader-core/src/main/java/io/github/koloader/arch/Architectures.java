@@ -12,7 +12,63 @@ public final class Architectures {
     /** x86-64. */
     public static final Architecture X86_64 = new X86_64();
 
-    private static final List<Architecture> OURS = List.of(X86_64);
+    /** 32-bit x86. */
+    public static final Architecture I386 = new I386();
+
+    /** 64-bit Arm. */
+    public static final Architecture AARCH64 = new AArch64();
+
+    /** 32-bit Arm, whose kernel is either all ARM or all Thumb-2 code. */
+    public static final Architecture ARM = new Arm();
+
+    /** RISC-V with words of 64 bits. */
+    public static final Architecture RISCV64 = RiscV.riscv64();
+
+    /** RISC-V with words of 32 bits. */
+    public static final Architecture RISCV32 = RiscV.riscv32();
+
+    /** 64-bit PowerPC, little-endian. */
+    public static final Architecture PPC64LE = new PowerPc64();
+
+    /** s390x: 64-bit, big-endian. */
+    public static final Architecture S390X = new S390();
+
+    /** MIPS with words of 32 bits (o32), big-endian. */
+    public static final Architecture MIPS32 =
+            new Mips("mips32", List.of("mips"), Encoding.ELF32_MSB);
+
+    /** MIPS with words of 32 bits (o32), little-endian. */
+    public static final Architecture MIPS32EL =
+            new Mips("mips32el", List.of("mipsel"), Encoding.ELF32_LSB);
+
+    /** MIPS with words of 64 bits (n64), big-endian. */
+    public static final Architecture MIPS64 = new Mips("mips64", List.of(), Encoding.ELF64_MSB);
+
+    /** MIPS with words of 64 bits (n64), little-endian. */
+    public static final Architecture MIPS64EL = new Mips("mips64el", List.of(), Encoding.ELF64_LSB);
+
+    /** LoongArch with words of 64 bits. */
+    public static final Architecture LOONGARCH64 = new LoongArch();
+
+    /** Motorola 68000 family. */
+    public static final Architecture M68K = new M68k();
+
+    private static final List<Architecture> OURS =
+            List.of(
+                    X86_64,
+                    I386,
+                    AARCH64,
+                    ARM,
+                    RISCV64,
+                    RISCV32,
+                    PPC64LE,
+                    S390X,
+                    MIPS32,
+                    MIPS32EL,
+                    MIPS64,
+                    MIPS64EL,
+                    LOONGARCH64,
+                    M68K);
 
     private Architectures() {}
 

@@ -21,6 +21,7 @@ public final class PlacedModule {
     private final IntFunction<@Nullable PlacedSection> sections;
     private final LongPredicate inInit;
     private final PlacedSection textPrefix;
+    private boolean symbolsChanged;
 
     /**
      * A module in memory.
@@ -124,6 +125,12 @@ public final class PlacedModule {
      */
     public void setSymbolValue(int symbol, long value) {
         symbolValues[symbol] = value;
+        symbolsChanged = true;
+    }
+
+    /** {@return whether {@link #setSymbolValue} was called} */
+    public boolean symbolsChanged() {
+        return symbolsChanged;
     }
 
     /**

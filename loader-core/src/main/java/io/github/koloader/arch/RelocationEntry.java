@@ -95,6 +95,23 @@ public final class RelocationEntry {
         return module.symbolValue(symbol);
     }
 
+    /**
+     * {@return whether S is one of the last 4,095 numbers of a word, which the loaders of some
+     * machines take for an error in the place of an address}
+     *
+     * @param wide whether words have 64 bits, not 32
+     * @throws LoadException if there is no such symbol
+     */
+    boolean hasErrorPointer(boolean wide) {
+        long value = wide ? s() : (int) s();
+        return value < 0 && value >= -4095;
+    }
+
+    /** {@return whether its symbol is a weak one} */
+    boolean isWeak() {
+        return hasSymbol() && module.symbols().isWeak(symbol);
+    }
+
     /** {@return A: the addend that it carries, 0 with REL} */
     public long a() {
         return a;

@@ -3,19 +3,18 @@ package io.github.koloader.arch;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.internal.KernelSort;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A copy of a relocation table whose entries can change places, for kernels that sort relocations
  * before they count veneers. Nothing in it is copied before two entries really change places.
  */
 final class RelocationOrder {
-    /** Compares two entries of a table. */
+    /** A number that entries are compared by. */
     @FunctionalInterface
-    interface Comparator {
-        /**
-         * Negative, zero or positive as entry {@code i} belongs before, beside or behind {@code j}.
-         */
-        int compare(RelocationTable table, int i, int j);
+    interface Key {
+        /** The number of one entry. */
+        long of(RelocationTable table, int entry);
     }
 
     private final RelocationTable original;
@@ -41,6 +40,14 @@ final class RelocationOrder {
 
     /** Exchanges two entries. */
     void swap(int i, int j) {
+        copy();
+        int size = spare.length;
+        System.arraycopy(copy, i * size, spare, 0, size);
+        System.arraycopy(copy, j * size, copy, i * size, size);
+        System.arraycopy(spare, 0, copy, j * size, size);
+    }
+
+    private void copy() {
         if (table == original) {
             copy = original.entries().toByteArray();
             table =
@@ -51,26 +58,38 @@ final class RelocationOrder {
                             original.encoding(),
                             original.format());
         }
-        int size = spare.length;
-        System.arraycopy(copy, i * size, spare, 0, size);
-        System.arraycopy(copy, j * size, copy, i * size, size);
-        System.arraycopy(spare, 0, copy, j * size, size);
     }
 
-    /** Sorts the first {@code count} entries as the kernel's {@code sort()} does. */
-    void sort(int count, Comparator comparator) {
-        KernelSort.sort(
-                count,
-                new KernelSort.Elements() {
-                    @Override
-                    public int compare(int i, int j) {
-                        return comparator.compare(table, i, j);
-                    }
+    /**
+     * Sorts the first {@code count} entries as the kernel's {@code sort()} does.
+     *
+     * @param major what they are compared by, as an unsigned number
+     * @param minor what those with the same major key are compared by, as a signed number; {@code
+     *     null} if they are equal then
+     */
+    void sort(int count, Key major, @Nullable Key minor) {
+        int[] order =
+                KernelSort.order(keys(count, major), minor == null ? null : keys(count, minor));
+        int first = 0;
+        while (first < count && order[first] == first) {
+            first++;
+        }
+        if (first == count) {
+            return;
+        }
+        copy();
+        byte[] before = copy.clone();
+        int size = spare.length;
+        for (int i = first; i < count; i++) {
+            System.arraycopy(before, order[i] * size, copy, i * size, size);
+        }
+    }
 
-                    @Override
-                    public void swap(int i, int j) {
-                        RelocationOrder.this.swap(i, j);
-                    }
-                });
+    private long[] keys(int count, Key key) {
+        long[] keys = new long[count];
+        for (int i = 0; i < count; i++) {
+            keys[i] = key.of(table, i);
+        }
+        return keys;
     }
 }

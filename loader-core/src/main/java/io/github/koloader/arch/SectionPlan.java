@@ -3,6 +3,10 @@ package io.github.koloader.arch;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import io.github.koloader.Errno;
+import io.github.koloader.LoadException;
+import io.github.koloader.LogLevel;
+import io.github.koloader.LogLine;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
@@ -18,6 +22,8 @@ import io.github.koloader.image.SectionType;
  *     {@code MOD_TEXT}), 0 … 2^31 − 1
  */
 public record SectionPlan(ModuleImage image, int textPrefix) {
+    private static final long TABLE_BUDGET = 1 << 20;
+
     /**
      * Checks the size.
      *
@@ -48,6 +54,42 @@ public record SectionPlan(ModuleImage image, int textPrefix) {
             }
         }
         return found;
+    }
+
+    /** A byte that a linker script puts into a module so that the loader can size the section. */
+    static Section placeholder(String name, long flags) {
+        return Section.progbits(name, flags, 1, Bytes.wrap(new byte[1]));
+    }
+
+    /** Whether there is a section of that index, and it holds code. */
+    static boolean isExecutable(ModuleImage image, int index) {
+        return index >= 0
+                && index < image.sections().size()
+                && image.section(index).flags().has(SectionFlags.EXECINSTR);
+    }
+
+    /**
+     * Refuses a file whose tables of relocations and symbols lie over each other so often that to
+     * look through all of them takes no bounded time. Ours: Linux looks through them.
+     *
+     * @throws LoadException ENOEXEC
+     */
+    static void checkTables(ModuleImage image, String module) {
+        long bytes = 0;
+        for (Section section : image.sections()) {
+            int type = section.type().code();
+            if (type == SectionType.RELA.code()
+                    || type == SectionType.REL.code()
+                    || type == SectionType.SYMTAB.code()
+                    || section.name().equals("__versions")) {
+                bytes += section.contents().size();
+            }
+        }
+        if (bytes > TABLE_BUDGET + 4 * image.fileSize()) {
+            throw new LoadException(
+                    Errno.ENOEXEC,
+                    new LogLine(LogLevel.ERR, module + ": tables lie over each other"));
+        }
     }
 
     /** Zeros in the place of a section: what the kernel makes of one for veneers or GOT. */

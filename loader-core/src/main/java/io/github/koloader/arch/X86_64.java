@@ -124,6 +124,11 @@ final class X86_64 implements Architecture {
     }
 
     @Override
+    public String preemption(KernelConfig config) {
+        return config.atLeast(5, 12) ? "preempt" : ""; // with dynamic preemption
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return config.atLeast(4, 19);
     }

@@ -4,7 +4,8 @@
  * io.github.koloader.arch.Architecture}.
  *
  * <pre>{@code
- * Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();
+ * Architecture architecture =
+ *         Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
  * Kernel.builder(architecture).build().load(image, "");
  * }</pre>
  */

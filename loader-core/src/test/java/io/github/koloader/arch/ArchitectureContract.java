@@ -2,8 +2,11 @@ package io.github.koloader.arch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.image.FileHeader;
+import io.github.koloader.image.ImageBuilder;
+import io.github.koloader.image.ModuleImage;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -46,8 +49,8 @@ abstract class ArchitectureContract {
 
     private List<AddressRange> areas(KernelConfig config) {
         List<AddressRange> areas = new ArrayList<>(architecture().moduleAreas(config));
-        areas.add(architecture().imageArea());
-        areas.add(architecture().kernelText());
+        areas.add(architecture().imageArea(config));
+        areas.add(architecture().kernelText(config));
         return areas;
     }
 
@@ -118,14 +121,36 @@ abstract class ArchitectureContract {
         assertThat(architecture().isExitSection(".exit.text")).isTrue();
     }
 
+    /** The error of a relocation that is refused. */
+    Errno errnoOf(RelocationFailure.Kind kind) {
+        return Errno.ENOEXEC;
+    }
+
     @Test
-    final void everyFailureOfARelocationHasWordsAndEnoexec() {
+    final void everyFailureOfARelocationHasWordsAndItsErrno() {
         for (RelocationFailure.Kind kind : RelocationFailure.Kind.values()) {
             RelocationFailure failure =
                     new RelocationFailure(
                             kind, KernelConfig.linux6_1(), "m", 4, 2, 1, "sym", 1, 2, 3, 4, 8, 64);
-            assertThat(architecture().rejection(failure).errnoNumber()).isEqualTo(8);
+            assertThat(architecture().rejection(failure).errnoNumber())
+                    .isEqualTo(errnoOf(kind).number());
             assertThat(architecture().rejection(failure).dmesg()).contains("m");
+        }
+    }
+
+    /** What the linker script leaves out, a module as kbuild makes it would be refused for. */
+    @Test
+    final void aModuleWithTheSectionsOfTheLinkerScriptCanBePlanned() {
+        for (KernelConfig config : KERNELS) {
+            ImageBuilder builder =
+                    new ImageBuilder(
+                            architecture().elfMachine(),
+                            architecture().encoding(),
+                            architecture().acceptsRelocations(true));
+            architecture().scriptSections(config).forEach(builder::section);
+            ModuleImage image = builder.build();
+            ModuleImage planned = architecture().planSections(image, config, "m").image();
+            assertThat(planned.sections()).hasSameSizeAs(image.sections());
         }
     }
 }

@@ -54,7 +54,17 @@ final class KernelSortTest {
         "5 1 1 0 3 4 2 2 2 0 5 2, 3 9 1 2 11 6 8 7 4 5 10 0"
     })
     void equalKeysEndUpWhereTheKernelLeavesThem(String keys, String order) {
-        assertThat(orderOf(numbers(keys))).containsExactly(numbers(order));
+        int[] numbers = numbers(keys);
+        assertThat(orderOf(numbers)).containsExactly(numbers(order));
+        long[] small = Arrays.stream(numbers).asLongStream().toArray();
+        assertThat(KernelSort.order(small, null)).containsExactly(numbers(order));
+        long[] large = Arrays.stream(small).map(key -> key - 3 << 40 ^ Long.MIN_VALUE).toArray();
+        assertThat(KernelSort.order(large, null)).containsExactly(numbers(order));
+        assertThat(
+                        KernelSort.order(
+                                new long[small.length],
+                                Arrays.stream(small).map(k -> k - 5).toArray()))
+                .containsExactly(numbers(order));
     }
 
     @Test

@@ -3,7 +3,9 @@
  *
  * <pre>{@code
  * ModuleImage image = KoReader.read(Path.of("hello.ko.xz"));
- * Kernel.builder(Architectures.forMachine(image.machine()).orElseThrow()).build().load(image, "");
+ * Architecture architecture =
+ *         Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
+ * Kernel.builder(architecture).build().load(image, "");
  * }</pre>
  */
 @NullMarked

@@ -9,6 +9,7 @@ import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.Module;
+import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
@@ -132,7 +133,7 @@ final class KoReaderTest {
 
     @Test
     void everyRealModuleLoadsIntoAPermissiveKernel() {
-        for (String tree : new String[] {"x86_64", "x86_64-6.12"}) {
+        for (String tree : new String[] {"x86_64", "x86_64-6.12", "arm64", "arm64-6.12"}) {
             KernelConfig config =
                     (tree.endsWith("6.12") ? KernelConfig.linux6_12() : KernelConfig.linux6_1())
                             .toBuilder().checkVermagic(false).build();
@@ -140,8 +141,11 @@ final class KoReaderTest {
                     new String[] {
                         "hello", "exporter", "importer", "sections", "percpu", "extable"
                     }) {
-                Kernel kernel = Kernel.builder(Architectures.X86_64).config(config).build();
-                Module module = kernel.load(KoReader.read(Kos.real(tree + "/" + name + ".ko")), "");
+                ModuleImage image = KoReader.read(Kos.real(tree + "/" + name + ".ko"));
+                Architecture architecture =
+                        Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
+                Kernel kernel = Kernel.builder(architecture).config(config).build();
+                Module module = kernel.load(image, "");
                 assertThat(module.name()).isEqualTo(name);
                 assertThat(module.relocationCount()).isPositive();
                 kernel.forceUnload(name);

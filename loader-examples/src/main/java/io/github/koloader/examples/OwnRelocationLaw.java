@@ -36,7 +36,8 @@ public class OwnRelocationLaw {
     }
 
     private static void check(ModuleImage image) {
-        Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();
+        Architecture architecture =
+                Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
         int[] expected = {0};
         Kernel kernel =
                 Kernel.builder(architecture)

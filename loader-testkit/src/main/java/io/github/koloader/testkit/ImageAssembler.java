@@ -28,6 +28,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /** Makes the image of a plan for one architecture. */
@@ -35,6 +36,9 @@ final class ImageAssembler {
     /** Kernels whose module areas the relocations have to fit in. */
     private static final List<KernelConfig> KERNELS =
             List.of(KernelConfig.linux3_10(), KernelConfig.linux6_1(), KernelConfig.linux6_12());
+
+    private static final int STEPS = 8;
+    private static final long SPREAD = 0x9e3779b97f4a7c15L;
 
     /** A section in the making; its index is its position in {@link #drafts} plus one. */
     private static final class Draft {
@@ -47,6 +51,7 @@ final class ImageAssembler {
         long alignment;
         int size;
         int end;
+        int room;
 
         Draft(String name, SectionChoice choice, int leastSize) {
             this.name = name;
@@ -62,8 +67,33 @@ final class ImageAssembler {
         }
     }
 
-    /** The values that a symbol may come to have: {@code low}, {@code high}, or between them. */
-    private record Values(long low, long high) {}
+    /**
+     * The values that a symbol may come to have in a kernel: {@code low}, {@code high}, or between
+     * them.
+     */
+    private record Values(long low, long high) {
+        static Values in(AddressRange range) {
+            return new Values(range.start().value(), range.end().value());
+        }
+
+        /** The {@code i}th of {@link #STEPS} values, both ends included. */
+        long at(int i) {
+            return i == 0 || high == low
+                    ? low
+                    : i == STEPS ? high : low + Long.remainderUnsigned(i * SPREAD, high - low);
+        }
+
+        /** The least range with both in it. */
+        Values and(Values other) {
+            return new Values(
+                    Long.compareUnsigned(low, other.low) < 0 ? low : other.low,
+                    Long.compareUnsigned(high, other.high) > 0 ? high : other.high);
+        }
+
+        Values orZero() {
+            return new Values(0, high);
+        }
+    }
 
     private final Architecture architecture;
     private final ImagePlan plan;
@@ -71,7 +101,7 @@ final class ImageAssembler {
     private final ImageBuilder builder;
     private final List<Draft> drafts = new ArrayList<>();
     private final List<Integer> symbols = new ArrayList<>();
-    private final List<Values> values = new ArrayList<>();
+    private final List<Function<KernelConfig, Values>> values = new ArrayList<>();
     private final List<Integer> sectionSymbols = new ArrayList<>();
     private final int anchor;
 
@@ -108,6 +138,7 @@ final class ImageAssembler {
         drafts.forEach(this::addSection);
         addEntries();
         addExports();
+        LoaderSections.of(architecture, KernelConfig.linux6_12()).forEach(builder::section);
         return builder.build();
     }
 
@@ -128,7 +159,7 @@ final class ImageAssembler {
 
     /** As a section's places are known now, with random bytes around them. */
     private void addSection(Draft draft) {
-        int size = Math.max(draft.size, draft.end);
+        int size = Math.max(draft.size, draft.room);
         SectionType type = draft.kind.hasBytes() ? SectionType.PROGBITS : SectionType.NOBITS;
         Bytes contents = Bytes.EMPTY;
         if (draft.kind.hasBytes()) {
@@ -175,39 +206,37 @@ final class ImageAssembler {
     // ---- symbols ----
 
     private void addSymbols() {
-        AddressRange perCpu = architecture.perCpuArea();
-        AddressRange image = architecture.imageArea();
         for (int i = 0; i < drafts.size(); i++) {
-            sectionSymbols.add(add(Symbol.section(i + 1), valuesIn(drafts.get(i), perCpu, image)));
+            Draft draft = drafts.get(i);
+            sectionSymbols.add(add(Symbol.section(i + 1), config -> valuesIn(draft, config)));
         }
-        for (SymbolChoice choice : plan.symbols()) {
-            addSymbol(choice, perCpu, image);
-        }
+        plan.symbols().forEach(this::addSymbol);
     }
 
-    private int add(Symbol symbol, Values range) {
+    private int add(Symbol symbol, Function<KernelConfig, Values> range) {
         int index = builder.symbol(symbol);
         symbols.add(index);
         values.add(range);
         return index;
     }
 
-    private void addSymbol(SymbolChoice choice, AddressRange perCpu, AddressRange image) {
+    private void addSymbol(SymbolChoice choice) {
         int index = choice.section() % drafts.size();
         Draft draft = drafts.get(index);
         Symbol.Place in = new Symbol.InSection(index + 1);
         int offset = draft.offset(choice.value());
-        Values inSection = valuesIn(draft, perCpu, image);
+        Function<KernelConfig, Values> inSection = config -> valuesIn(draft, config);
         String name = choice.name() + "_" + symbols.size();
-        AddressRange kernel = architecture.kernelText();
-        Values outside = new Values(kernel.start().value(), kernel.end().value());
+        String imported = name.startsWith(".") ? "i" + name : name; // ppc64 takes dots away
+        Function<KernelConfig, Values> outside = // of the kernel, or of another module
+                config -> Values.in(architecture.kernelText(config)).and(inModule(config));
         switch (choice.kind()) {
             case LOCAL -> add(Symbol.object(name, index + 1, offset, 0), inSection);
             case GLOBAL -> add(Symbol.function(name, index + 1, offset, 4), inSection);
             case WEAK ->
                     add(new Symbol(name, Binding.WEAK, Symbol.FUNC, 0, in, offset, 4), inSection);
-            case UNDEFINED -> add(Symbol.undefined(name), outside);
-            case WEAK_UNDEFINED -> add(Symbol.weak(name), new Values(0, outside.high));
+            case UNDEFINED -> add(Symbol.undefined(imported), outside);
+            case WEAK_UNDEFINED -> add(Symbol.weak(imported), outside.andThen(Values::orZero));
             case ABSOLUTE ->
                     add(
                             new Symbol(
@@ -218,7 +247,7 @@ final class ImageAssembler {
                                     new Symbol.Absolute(),
                                     choice.value(),
                                     0),
-                            new Values(choice.value(), choice.value()));
+                            config -> new Values(choice.value(), choice.value()));
         }
     }
 
@@ -226,31 +255,20 @@ final class ImageAssembler {
      * A section without memory counts from where it lies in the kernel's temporary copy of the
      * file.
      */
-    private Values valuesIn(Draft draft, AddressRange perCpu, AddressRange image) {
+    private Values valuesIn(Draft draft, KernelConfig config) {
         Values range;
         if (draft.name.equals(SectionKind.PER_CPU.sectionName)) {
-            range = new Values(perCpu.start().value(), perCpu.end().value());
+            range = Values.in(architecture.perCpuArea(config));
         } else if ((draft.kind.flags & SectionFlags.ALLOC) == 0) {
-            range = new Values(image.start().value(), image.end().value());
+            range = Values.in(architecture.imageArea(config));
         } else {
-            range = inModule();
+            range = inModule(config);
         }
-        return draft.size > 0
-                ? range
-                : new Values(0, range.high); // an empty one may lie at address 0
+        return draft.size > 0 ? range : range.orZero(); // an empty one may lie at address 0
     }
 
-    private Values inModule() {
-        long low = 0;
-        long high = 0;
-        for (int i = 0; i < KERNELS.size(); i++) {
-            AddressRange area = architecture.moduleAreas(KERNELS.get(i)).get(0);
-            long start = area.start().value();
-            long end = area.end().value();
-            low = i == 0 || Long.compareUnsigned(start, low) < 0 ? start : low;
-            high = i == 0 || Long.compareUnsigned(end, high) > 0 ? end : high;
-        }
-        return new Values(low, high);
+    private Values inModule(KernelConfig config) {
+        return Values.in(architecture.moduleAreas(config).get(0));
     }
 
     // ---- relocations ----
@@ -258,10 +276,7 @@ final class ImageAssembler {
     private void draftRelocation(RelocationChoice choice) {
         List<Draft> places = drafts.stream().filter(draft -> draft.kind.hasBytes()).toList();
         Draft draft = places.get(choice.section() % places.size());
-        List<RelocationType> rows =
-                architecture.relocationTypes().stream()
-                        .filter(type -> type.formula() != Formula.OWN)
-                        .toList();
+        List<RelocationType> rows = rows(architecture);
         RelocationType row = rows.get(choice.row() % rows.size());
         int offset = draft.end + choice.gap();
         if (!(row.field() instanceof DataField)) { // an instruction
@@ -269,8 +284,10 @@ final class ImageAssembler {
             offset = offset + 3 & -4;
         }
         draft.end = offset + row.field().size();
+        draft.room = offset + Math.max(row.field().size(), 4); // what 32-bit Arm wants
+        int step = step(row.field());
         for (long a : new long[] {choice.addend(), Math.abs(choice.addend()), 0}) {
-            for (int i = 0; i < symbols.size(); i++) {
+            for (int i = 0; step == 1 && i < symbols.size(); i++) {
                 int pick = (choice.symbol() + i) % symbols.size();
                 if (fits(row, values.get(pick), a)) {
                     put(draft, offset, row, symbols.get(pick), a);
@@ -278,16 +295,36 @@ final class ImageAssembler {
                 }
             }
         }
+        int small = choice.addend() / step * step;
+        long a = fitsThere(row.field(), small) ? small : 0;
         if (row.formula() == Formula.ABSOLUTE || row.formula() == Formula.NONE) {
-            put(draft, offset, row, anchor, 0);
+            put(draft, offset, row, anchor, a);
         } else { // a place fits with itself
             put(
                     draft,
                     offset,
                     row,
                     sectionSymbols.get(drafts.indexOf(draft)),
-                    addends ? offset : 0);
+                    addends ? offset + (row.formula() == Formula.PC_RELATIVE ? a : 0) : 0);
         }
+    }
+
+    /** The rows that are drawn: those with a formula, of all kernels that images are made for. */
+    static List<RelocationType> rows(Architecture architecture) {
+        return architecture.relocationTypes(KernelConfig.linux6_1()).stream()
+                .filter(row -> row.formula() != Formula.OWN)
+                .filter(architecture.relocationTypes(KernelConfig.linux6_12())::contains)
+                .toList();
+    }
+
+    /** The smallest distance between values that fit: 1 for most, 2 or 4 for some branches. */
+    private static int step(Field field) {
+        return field.fits(1) ? 1 : field.fits(2) ? 2 : 4;
+    }
+
+    /** Whether an addend fits, and can be read back from the place where it has to lie there. */
+    private boolean fitsThere(Field field, long a) {
+        return field.fits(a) && (addends || field.implicitAddend(field.insert(0, a)) == a);
     }
 
     private void put(Draft draft, int offset, RelocationType row, int symbol, long a) {
@@ -297,17 +334,20 @@ final class ImageAssembler {
     }
 
     /** Whether a row takes all values that come about, wherever the module is placed. */
-    private boolean fits(RelocationType row, Values s, long a) {
-        Field field = row.field();
-        if (!addends && (!field.fits(a) || field.implicitAddend(field.insert(0, a)) != a)) {
+    private boolean fits(RelocationType row, Function<KernelConfig, Values> s, long a) {
+        if (!addends && !fitsThere(row.field(), a)) {
             return false;
         }
-        Values p = inModule();
+        return KERNELS.stream().allMatch(config -> fits(row, s.apply(config), a, inModule(config)));
+    }
+
+    /** Tried at the ends and between them: what some fields take is no range. */
+    private boolean fits(RelocationType row, Values s, long a, Values p) {
         boolean wide = architecture.encoding().wide();
-        for (long anS : new long[] {s.low, s.high}) {
-            for (long aP : new long[] {p.low, p.high}) {
-                long value = row.formula().value(anS, a, aP);
-                if (!field.fits(wide ? value : (int) value)) {
+        for (int i = 0; i <= STEPS; i++) {
+            for (int j = 0; j <= STEPS; j++) {
+                long value = row.formula().value(s.at(i), a, p.at(j));
+                if (!row.field().fits(wide ? value : (int) value)) {
                     return false;
                 }
             }

@@ -26,7 +26,6 @@ import io.github.koloader.memory.Layout.Kallsyms;
 import io.github.koloader.memory.MemoryType;
 import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -60,7 +59,7 @@ final class ModuleReplay {
 
     static void run(
             ModuleFiles files,
-            Path recording,
+            Recording recording,
             Line line,
             List<String> missing,
             List<Difference> differences)
@@ -74,7 +73,7 @@ final class ModuleReplay {
         }
         Optional<Bytes> file =
                 files.find(
-                        recording,
+                        recording.path(),
                         replay.json.get("release").getAsString(),
                         replay.json.get("path").getAsString(),
                         replay.json.get("sha256").getAsString());
@@ -82,7 +81,7 @@ final class ModuleReplay {
             missing.add("%s (SHA-256 %s)".formatted(replay.subject, line.text("sha256", "?")));
             return;
         }
-        replay.load(architecture.get(), file.get());
+        replay.load(architecture.get(), recording, file.get());
     }
 
     private void differ(String what, String recorded, String found, String detail) {
@@ -108,15 +107,15 @@ final class ModuleReplay {
 
     // ---- loading ----
 
-    private void load(Architecture architecture, Bytes file) {
+    private void load(Architecture architecture, Recording recording, Bytes file) {
         boolean[] seen = new boolean[2];
-        KernelConfig config =
+        KernelConfig.Builder config =
                 KernelConfig.forRelease(json.get("release").getAsString()).toBuilder()
-                        .checkVermagic(false)
-                        .build();
+                        .checkVermagic(false);
+        recording.kernelSymbols().forEach(config::kernelAddress);
         Kernel kernel =
                 Kernel.builder(architecture)
-                        .config(config)
+                        .config(config.build())
                         .symbols(recordedSymbols())
                         .strict()
                         .allocator(new RecordedAllocator(json))

@@ -16,14 +16,14 @@ import java.util.regex.Pattern;
  * anything is loaded, so that what goes wrong later is not taken for a mistake of the record.
  */
 final class RecordForm {
-    private static final Pattern ADDRESS = Pattern.compile("(0x)?[0-9a-fA-F]{1,16}");
-    private static final Pattern NUMBER = Pattern.compile("-?[0-9]{1,18}");
-    private static final Pattern HEX = Pattern.compile("([0-9a-fA-F]{2})*");
+    static final Pattern ADDRESS = Pattern.compile("(0x)?[0-9a-fA-F]{1,16}");
+    static final Pattern NUMBER = Pattern.compile("-?[0-9]{1,18}");
+    static final Pattern HEX = Pattern.compile("([0-9a-fA-F]{2})*");
     private static final Pattern BASE64 =
             Pattern.compile("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?");
     private static final Pattern RELEASE = Pattern.compile("\\d{1,6}\\.\\d{1,6}(?!\\d).*");
     private static final Pattern PATH = Pattern.compile("[^\\p{Cntrl}]{1,4096}");
-    private static final Pattern TEXT = Pattern.compile("(?s).*");
+    static final Pattern TEXT = Pattern.compile("(?s).*");
 
     private final Path path;
     private final Line line;
@@ -37,24 +37,12 @@ final class RecordForm {
     static void check(Path path, Line line) throws IOException {
         RecordForm form = new RecordForm(path, line);
         switch (line.kind()) {
-            case META -> {}
+            case META -> form.checkMeta(line.json());
             case MODULE -> form.checkModule(line.json());
-            case VECTOR -> form.checkVector(line.json());
+            case VECTOR -> new VectorForm(form, line.json()).checkVector();
+            case FROB -> new VectorForm(form, line.json()).checkFrob();
+            case VENEER -> new VectorForm(form, line.json()).checkVeneer();
         }
-    }
-
-    private void checkVector(JsonObject json) throws IOException {
-        field(json, "P", ADDRESS);
-        field(json, "S", ADDRESS);
-        field(json, "A", NUMBER);
-        field(json, "number", NUMBER);
-        field(json, "before_bytes_hex", HEX);
-        if (json.has("error")) {
-            field(json, "error", TEXT);
-        } else {
-            field(json, "after_bytes_hex", HEX);
-        }
-        optional(json, "message", TEXT);
     }
 
     private void checkModule(JsonObject json) throws IOException {
@@ -124,17 +112,26 @@ final class RecordForm {
         field(kallsyms, "types", TEXT);
     }
 
-    private void optional(JsonObject object, String name, Pattern form) throws IOException {
+    private void checkMeta(JsonObject json) throws IOException {
+        if (json.has("syms")) {
+            for (Map.Entry<String, JsonElement> symbol :
+                    object(json.get("syms"), "syms").entrySet()) {
+                value(symbol.getValue(), "syms " + symbol.getKey(), ADDRESS);
+            }
+        }
+    }
+
+    void optional(JsonObject object, String name, Pattern form) throws IOException {
         if (object.has(name)) {
             field(object, name, form);
         }
     }
 
-    private void field(JsonObject object, String name, Pattern form) throws IOException {
+    void field(JsonObject object, String name, Pattern form) throws IOException {
         value(object.get(name), name, form);
     }
 
-    private void value(JsonElement element, String name, Pattern form) throws IOException {
+    void value(JsonElement element, String name, Pattern form) throws IOException {
         if (!(element instanceof JsonPrimitive value)) {
             throw wrong(name);
         }
@@ -154,14 +151,14 @@ final class RecordForm {
                         .allMatch(c -> Character.isLetterOrDigit(c) || "+/=".indexOf(c) >= 0);
     }
 
-    private JsonObject object(JsonElement element, String name) throws IOException {
+    JsonObject object(JsonElement element, String name) throws IOException {
         if (element == null || !element.isJsonObject()) {
             throw wrong(name);
         }
         return element.getAsJsonObject();
     }
 
-    private JsonArray array(JsonObject object, String name) throws IOException {
+    JsonArray array(JsonObject object, String name) throws IOException {
         JsonElement element = object.get(name);
         if (element == null || !element.isJsonArray()) {
             throw wrong(name);
@@ -169,7 +166,7 @@ final class RecordForm {
         return element.getAsJsonArray();
     }
 
-    private IOException wrong(String name) {
+    IOException wrong(String name) {
         return new IOException(
                 "%s:%d: the record is not of the form of its kind: %s"
                         .formatted(path, line.number(), name));

@@ -4,6 +4,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import io.github.koloader.memory.Address;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,7 +13,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.zip.GZIPInputStream;
 
 /**
@@ -21,7 +24,8 @@ import java.util.zip.GZIPInputStream;
  *
  * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module
  * as it lay in memory after relocation), {@code vector} (one relocation: a line without a kind, but
- * with {@code number} and {@code P}).
+ * with {@code number} and {@code P}), {@code sort} and {@code frob} (what a loader does before
+ * layout), and the kinds of veneers and branches that loaders make ({@code plt_entry} …).
  *
  * @param path the file
  * @param lines its lines
@@ -34,7 +38,11 @@ public record Recording(Path path, List<Line> lines) {
         /** A module in memory after relocation. */
         MODULE("reloc"),
         /** One relocation. */
-        VECTOR("vectors");
+        VECTOR("vectors"),
+        /** What a loader does with relocations before layout. */
+        FROB("frob"),
+        /** A veneer, or a branch that a loader writes. */
+        VENEER("plt");
 
         private final String fileKind;
 
@@ -126,6 +134,27 @@ public record Recording(Path path, List<Line> lines) {
         return new Recording(path, lines);
     }
 
+    /**
+     * {@return the addresses of the kernel's own symbols that its line about the recording has, by
+     * name; none if there is no such line}
+     */
+    public Map<String, Address> kernelSymbols() {
+        Map<String, Address> symbols = new LinkedHashMap<>();
+        for (Line line : lines) {
+            if (line.kind() == Kind.META && line.json().has("syms")) {
+                line.json()
+                        .getAsJsonObject("syms")
+                        .entrySet()
+                        .forEach(
+                                symbol ->
+                                        symbols.put(
+                                                symbol.getKey(),
+                                                Address.parse(symbol.getValue().getAsString())));
+            }
+        }
+        return symbols;
+    }
+
     private static BufferedReader open(Path path) throws IOException {
         InputStream raw = Files.newInputStream(path);
         try {
@@ -155,8 +184,28 @@ public record Recording(Path path, List<Line> lines) {
         }
         String name = kind != null && kind.isJsonPrimitive() ? kind.getAsString() : "";
         return switch (name) {
-            case "meta" -> new Line(number, Kind.META, json);
+            case "meta" -> {
+                Line meta = new Line(number, Kind.META, json);
+                RecordForm.check(path, meta);
+                yield meta;
+            }
             case "module" -> new Line(number, Kind.MODULE, json);
+            case "sort", "frob" -> new Line(number, Kind.FROB, json);
+            case "plt_entry",
+                    "plt_entry_plain",
+                    "plt_entry_expoline",
+                    "plt_group_arm",
+                    "plt_group_thumb2",
+                    "stub",
+                    "ftrace_stub",
+                    "toc_restore",
+                    "adrp_veneer",
+                    "adrp_replaced_by_branch",
+                    "adrp_to_adr",
+                    "branch_nolink",
+                    "text_gen_call",
+                    "text_gen_jmp32" ->
+                    new Line(number, Kind.VENEER, json);
             default ->
                     throw new IOException(
                             path + ":" + number + ": unknown kind of record: '" + name + "'");

@@ -60,11 +60,14 @@ public final class Replay {
                 continue;
             }
             kinds.add(line.kind().fileKind());
-            architectures.add(line.text("arch", "?"));
+            String architecture = line.text("arch", "");
+            if (!architecture.isEmpty()) {
+                architectures.add(architecture);
+            }
             int missingBefore = missing.size();
             int differencesBefore = differences.size();
             RecordForm.check(recording.path(), line);
-            replay(recording.path(), line, missing, differences);
+            replay(recording, line, missing, differences);
             if (missing.size() == missingBefore) {
                 compared++;
                 identical += differences.size() == differencesBefore ? 1 : 0;
@@ -80,12 +83,15 @@ public final class Replay {
                 differences);
     }
 
-    private void replay(Path path, Line line, List<String> missing, List<Difference> differences)
+    private void replay(
+            Recording recording, Line line, List<String> missing, List<Difference> differences)
             throws IOException {
         switch (line.kind()) {
             case META -> {}
-            case MODULE -> ModuleReplay.run(files, path, line, missing, differences);
+            case MODULE -> ModuleReplay.run(files, recording, line, missing, differences);
             case VECTOR -> VectorReplay.run(line, differences);
+            case FROB -> FrobReplay.run(line, differences);
+            case VENEER -> VeneerReplay.run(line, differences);
         }
     }
 }

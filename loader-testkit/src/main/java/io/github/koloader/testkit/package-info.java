@@ -6,7 +6,8 @@
  * @Property
  * @Domain(ImageArbitraries.class)
  * void loads(@ForAll ModuleImage image) {
- *     Architecture architecture = Architectures.forMachine(image.machine()).orElseThrow();
+ *     Architecture architecture =
+ *             Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
  *     Module module = Kernel.builder(architecture).build().load(image, "");
  *     assertEquals(ModuleState.LIVE, module.state());
  * }

@@ -34,7 +34,7 @@ class ImageArbitrariesTest {
                 .coverage(
                         coverage -> {
                             for (Architecture every : Architectures.all()) {
-                                for (RelocationType row : every.relocationTypes()) {
+                                for (RelocationType row : ImageAssembler.rows(every)) {
                                     coverage.check(every.name() + " " + row.code())
                                             .count(count -> count > 0);
                                 }

@@ -44,6 +44,13 @@ final class Loads {
         return Architectures.forMachine(image.machine(), image.encoding()).orElseThrow();
     }
 
+    /** The image as its architecture plans it. */
+    static ModuleImage planned(ModuleImage image, boolean sevenBlocks) {
+        return architectureOf(image)
+                .planSections(image, config(sevenBlocks), image.name().orElseThrow())
+                .image();
+    }
+
     static KernelConfig config(boolean sevenBlocks) {
         KernelConfig config = sevenBlocks ? KernelConfig.linux6_12() : KernelConfig.linux6_1();
         return config.toBuilder().checkVermagic(false).build();
@@ -62,18 +69,32 @@ final class Loads {
         AddressRange area = architecture.moduleAreas(config).get(0);
         return new FirstFitAllocator(
                 List.of(new AddressRange(area.start().plus(delta), area.size() - delta)),
-                architecture.imageArea(),
-                architecture.perCpuArea(),
+                architecture.imageArea(config),
+                architecture.perCpuArea(config),
+                architecture.pageSize());
+    }
+
+    /** An allocator with room for the per-CPU data of so many modules, be each of it aligned. */
+    static ModuleAllocator allocatorFor(
+            int modules, Architecture architecture, KernelConfig config) {
+        AddressRange perCpu = architecture.perCpuArea(config);
+        return new FirstFitAllocator(
+                architecture.moduleAreas(config),
+                architecture.imageArea(config),
+                new AddressRange(perCpu.start(), modules * perCpu.size()),
                 architecture.pageSize());
     }
 
     static Relocated relocated(ModuleImage image, boolean sevenBlocks, long delta) {
+        return relocated(image, kernel(image, sevenBlocks, delta));
+    }
+
+    static Relocated relocated(ModuleImage image, Kernel.Builder builder) {
         Map<Integer, LoadedSection> sections = new LinkedHashMap<>();
         Map<Integer, Bytes> contents = new LinkedHashMap<>();
         List<long[]> values = new ArrayList<>();
         Kernel kernel =
-                kernel(image, sevenBlocks, delta)
-                        .observer(
+                builder.observer(
                                 (point, module) -> {
                                     if (point == Point.RELOCATED) {
                                         values.add(module.symbolValues());

@@ -57,7 +57,8 @@ class OnlyTheTableMovesPropertyTest {
             byte[] file = image.section(index).contents().toByteArray();
             for (int at = 0; at < one.length; at++) {
                 if (!places.get(at)) {
-                    byte expected = file.length == 0 ? 0 : file[at];
+                    byte expected =
+                            at < file.length ? file[at] : 0; // or space that the loader made
                     assertThat(one[at]).as("byte %d of section %d", at, index).isEqualTo(expected);
                     assertThat(other[at])
                             .as("byte %d of section %d, moved", at, index)

@@ -9,10 +9,12 @@ import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
+import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.memory.Address;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,18 +25,90 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ReplayTest {
     @TempDir Path directory;
 
-    @Test
-    void everyVectorOfX86_64Passes() throws IOException {
-        ReplayResult result = new Replay(List.of()).run(Fixtures.resource("vectors/x86_64.jsonl"));
+    @ParameterizedTest
+    @CsvSource({
+        "x86_64, 124",
+        "i386, 79",
+        "arm64, 296",
+        "arm, 226",
+        "riscv64, 134",
+        "riscv32, 111",
+        "ppc64le, 113",
+        "mips32, 99",
+        "mips32el, 99",
+        "mips64, 88",
+        "mips64el, 88",
+        "loongarch64, 148",
+        "m68k, 68"
+    })
+    void everyVectorPasses(String architecture, int count) throws IOException {
+        ReplayResult result =
+                new Replay(List.of()).run(Fixtures.resource("vectors/" + architecture + ".jsonl"));
         assertThat(result.differences()).isEmpty();
         assertThat(result.toString())
-                .endsWith("vectors x86_64: 124 compared, 124 identical, 0 different, 0 missing");
+                .endsWith(
+                        "vectors %s: %d compared, %d identical, 0 different, 0 missing"
+                                .formatted(architecture, count, count));
         assertThat(result.passed()).isTrue();
+    }
+
+    @Test
+    void theKernelsOwnSymbolsAreThoseOfTheLineAboutTheRecording() throws IOException {
+        Path file =
+                Files.writeString(
+                        directory.resolve("x.jsonl"),
+                        "{\"kind\":\"meta\",\"syms\":{\"ftrace_caller\":\"0xc0312a38\",\"f\":\"0x0\"}}\n");
+        assertThat(Recording.read(file).kernelSymbols())
+                .containsExactly(
+                        Map.entry("ftrace_caller", new Address(0xc0312a38L)),
+                        Map.entry("f", Address.NULL));
+        assertThat(Recording.read(record("6.1.0-50-amd64", "hello.ko")).kernelSymbols()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"[]", "1", "{\"f\":{}}", "{\"f\":\"here\"}", "{\"f\":[\"0x1\"]}"})
+    void symbolsOfAnotherFormAreAnError(String symbols) throws IOException {
+        Path file =
+                Files.writeString(
+                        directory.resolve("x.jsonl"),
+                        "{\"kind\":\"meta\",\"syms\":" + symbols + "}\n");
+        assertThatThrownBy(() -> new Replay(List.of()).run(file))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining("syms");
+    }
+
+    /** Four vectors refuse types that the rules of the architecture, and Linux, accept. */
+    @Test
+    void everyVectorOfS390PassesButThoseThatContradictTheRules() throws IOException {
+        ReplayResult result = new Replay(List.of()).run(Fixtures.resource("vectors/s390x.jsonl"));
+        assertThat(result.differences())
+                .extracting(Difference::subject)
+                .containsExactly("s390x-0211", "s390x-0212", "s390x-0214", "s390x-0215");
+        assertThat(result.differences())
+                .extracting(Difference::found)
+                .containsExactly(
+                        "00001040",
+                        "module vector: relocation error for symbol vector_symbol (r_type 8, value 0xfffffffffffff040)",
+                        "0040",
+                        "00000040");
+        assertThat(result.toString())
+                .endsWith("vectors s390x: 154 compared, 150 identical, 4 different, 0 missing");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"frob, 99", "plt, 36"})
+    void everyPlanAndEveryVeneerPasses(String kind, int count) throws IOException {
+        ReplayResult result =
+                new Replay(List.of()).run(Fixtures.resource("vectors/" + kind + ".jsonl"));
+        assertThat(result.differences()).isEmpty();
+        assertThat(result.compared()).isEqualTo(count);
+        assertThat(result.identical()).isEqualTo(count);
     }
 
     @Test
@@ -61,14 +135,43 @@ class ReplayTest {
         assertThat(result.passed()).isFalse();
     }
 
+    @Test
+    void aBranchThatALoaderWritesIsCompared() throws IOException {
+        String line =
+                "{\"arch\":\"x86_64\",\"kind\":\"text_gen_call\",\"place\":\"0xffffffffc0a01005\","
+                        + "\"target\":\"0xffffffffc0a01100\",\"bytes_hex\":\"e8f6000000\"}\n";
+        Path file =
+                Files.writeString(
+                        directory.resolve("x.jsonl"), line + line.replace("e8f6", "e8f7"));
+        ReplayResult result = new Replay(List.of()).run(file);
+        assertThat(result.toString())
+                .endsWith("plt x86_64: 2 compared, 1 identical, 1 different, 0 missing");
+        assertThat(result.differences()).hasSize(1);
+        assertThat(result.differences().get(0).found()).isEqualTo("e8f6000000");
+    }
+
+    @Test
+    void aRecordOfAMachineThatIsNotModelledDiffers() throws IOException {
+        Path file =
+                Files.writeString(
+                        directory.resolve("x.jsonl"),
+                        "{\"kind\":\"frob\",\"arch\":\"vax\",\"target_section\":1,\"sym_shndx\":[0],"
+                                + "\"relocs\":[],\"expect\":{\"order\":[]}}\n");
+        ReplayResult result = new Replay(List.of()).run(file);
+        assertThat(result.differences()).hasSize(1);
+        assertThat(result.differences().get(0).found()).isEqualTo("not modelled");
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"6.1.0-50-amd64", "6.12.0-amd64"})
+    @ValueSource(strings = {"6.1.0-50-amd64", "6.12.0-amd64", "6.1.0-50-arm64", "6.12.0-arm64"})
     void aRecordedLoadReplaysIdentically(String release) throws IOException {
         Path file = record(release, "percpu.ko");
         ReplayResult result = new Replay(List.of(directory)).run(file);
         assertThat(result.differences()).isEmpty();
         assertThat(result.toString())
-                .endsWith("reloc x86_64: 1 compared, 1 identical, 0 different, 0 missing");
+                .endsWith(
+                        "reloc %s: 1 compared, 1 identical, 0 different, 0 missing"
+                                .formatted(architectureOf(release).name()));
     }
 
     @Test
@@ -196,6 +299,18 @@ class ReplayTest {
                 "nonsense",
                 "[1]",
                 "{\"kind\":\"module\",\"arch\":\"x86_64\"}",
+                "{\"kind\":\"sort\",\"keys\":[1]}",
+                "{\"kind\":\"frob\",\"arch\":\"arm\",\"target_section\":0}",
+                "{\"kind\":\"frob\",\"arch\":\"arm\",\"target_section\":2,\"sym_shndx\":[0],\"relocs\":"
+                        + "[{\"offset\":0,\"type\":28,\"sym\":1}],\"expect\":{\"order\":[0]}}",
+                "{\"kind\":\"frob\",\"arch\":\"arm\",\"target_section\":2,\"sym_shndx\":[0],\"relocs\":[],"
+                        + "\"expect\":{\"order\":[],\"surprise\":1}}",
+                "{\"kind\":\"plt_entry\",\"arch\":\"x86_64\",\"target\":\"0x0\",\"bytes_hex\":\"\"}",
+                "{\"kind\":\"text_gen_call\",\"arch\":\"x86_64\",\"target\":\"0x0\",\"bytes_hex\":\"\"}",
+                "{\"arch\":\"s390x\",\"number\":34,\"P\":\"0x0\",\"S\":\"0x0\",\"A\":0,\"before_bytes_hex\":\"0000\","
+                        + "\"after_bytes_hex\":\"0000\",\"GOT\":\"0x1000\",\"L\":\"0x1001\"}",
+                "{\"arch\":\"riscv64\",\"number\":20,\"P\":\"0x0\",\"S\":\"0x0\",\"A\":0,\"before_bytes_hex\":\"\","
+                        + "\"after_bytes_hex\":\"\",\"GOT\":\"0x1008\",\"G\":\"0x1000\"}",
                 "{\"kind\":{}}"
             })
     void aMalformedLineIsAnError(String line) throws IOException {
@@ -214,15 +329,17 @@ class ReplayTest {
     // ---- helpers ----
 
     private Path record(String release, String name) throws IOException {
-        Path ko = Fixtures.ko((release.startsWith("6.12") ? "x86_64-6.12/" : "x86_64/") + name);
+        Architecture architecture = architectureOf(release);
+        String target = architecture.name() + (release.startsWith("6.12") ? "-6.12/" : "/");
+        Path ko = Fixtures.ko(target + name);
         Path copy = directory.resolve("own").resolve(name);
         Files.createDirectories(copy.getParent());
         Files.write(copy, Files.readAllBytes(ko));
         Bytes file = KoReader.any().unpackedBytes(copy);
         ModuleImage image = KoReader.any().readImage(file);
-        Recorder recorder = new Recorder(Architectures.X86_64, release);
+        Recorder recorder = new Recorder(architecture, release);
         Kernel kernel =
-                Kernel.builder(Architectures.X86_64)
+                Kernel.builder(architecture)
                         .config(
                                 KernelConfig.forRelease(release).toBuilder()
                                         .checkVermagic(false)
@@ -263,5 +380,10 @@ class ReplayTest {
                 field,
                 new JsonPrimitive(
                         text.substring(0, text.length() - 1) + (last == '1' ? '2' : '1')));
+    }
+
+    /** A release's last word is what Debian calls the architecture. */
+    private static Architecture architectureOf(String release) {
+        return Architectures.named(release.substring(release.lastIndexOf('-') + 1)).orElseThrow();
     }
 }

@@ -84,5 +84,8 @@ final class ApplyRelocations {
             relocator.apply(table);
             module.relocationCount += table.count();
         }
+        if (placed.symbolsChanged()) {
+            writeSymbolValues(module);
+        }
     }
 }

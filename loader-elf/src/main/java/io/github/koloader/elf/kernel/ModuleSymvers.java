@@ -1,6 +1,7 @@
 package io.github.koloader.elf.kernel;
 
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.internal.FileBytes;
@@ -134,6 +135,16 @@ public final class ModuleSymvers {
     }
 
     /**
+     * {@return that kernel's exports, each at an address of its own in its text}
+     *
+     * @param architecture whose kernel text holds them
+     * @param config the kernel
+     */
+    public KernelSymbols symbols(Architecture architecture, KernelConfig config) {
+        return symbols(architecture, config, name -> Optional.empty());
+    }
+
+    /**
      * {@return the kernel's exports}
      *
      * @param architecture whose kernel text holds symbols without an address
@@ -141,8 +152,26 @@ public final class ModuleSymvers {
      */
     public KernelSymbols symbols(
             Architecture architecture, Function<String, Optional<Address>> addresses) {
+        return symbols(architecture.kernelText(), addresses);
+    }
+
+    /**
+     * {@return that kernel's exports}
+     *
+     * @param architecture whose kernel text holds symbols without an address
+     * @param config the kernel
+     * @param addresses the address of a name, as {@link SystemMap#address} knows it
+     */
+    public KernelSymbols symbols(
+            Architecture architecture,
+            KernelConfig config,
+            Function<String, Optional<Address>> addresses) {
+        return symbols(architecture.kernelText(config), addresses);
+    }
+
+    private KernelSymbols symbols(
+            AddressRange text, Function<String, Optional<Address>> addresses) {
         boolean versioned = versioned();
-        AddressRange text = architecture.kernelText();
         Map<String, ExportedSymbol> symbols = new HashMap<>(entries.size() * 2);
         long next = text.size() / 2; // the lower half is for a permissive kernel's stubs
         for (Entry entry : entries) {
