@@ -201,6 +201,15 @@ public final class KernelConfig {
     }
 
     /**
+     * {@return whether it is known which capabilities the processor has, all of them: set by {@link
+     * Builder#cpuCapabilities}} Code that a kernel changes to suit its processor is left as it is
+     * in the file while that is unknown, as in the presets.
+     */
+    public boolean cpuKnown() {
+        return values.cpuKnown;
+    }
+
+    /**
      * {@return the address of a symbol of the kernel itself that need not be exported, such as
      * {@code ftrace_caller}: loaders of some architectures let modules jump there}
      *
@@ -309,6 +318,7 @@ public final class KernelConfig {
         private Optional<Boolean> kallsymsAll = Optional.empty();
         private Map<String, Boolean> kconfig = Map.of();
         private Set<String> cpuCapabilities = Set.of();
+        private boolean cpuKnown;
         private Map<String, Address> kernelAddresses = Map.of();
         private boolean strictModuleRwx = true;
         private boolean livepatch = true;
@@ -348,6 +358,7 @@ public final class KernelConfig {
             copy.kallsymsAll = kallsymsAll;
             copy.kconfig = kconfig;
             copy.cpuCapabilities = cpuCapabilities;
+            copy.cpuKnown = cpuKnown;
             copy.kernelAddresses = kernelAddresses;
             return copy;
         }
@@ -376,6 +387,7 @@ public final class KernelConfig {
                     cpus,
                     kconfig,
                     cpuCapabilities,
+                    cpuKnown,
                     kernelAddresses);
         }
 
@@ -530,7 +542,8 @@ public final class KernelConfig {
         }
 
         /**
-         * Sets {@link KernelConfig#cpuCapability}.
+         * Sets {@link KernelConfig#cpuCapability}, which does not make an unknown processor a known
+         * one.
          *
          * @param name the kernel's name for it
          * @param present whether the processor has it
@@ -544,6 +557,20 @@ public final class KernelConfig {
                 capabilities.remove(name);
             }
             this.cpuCapabilities = Set.copyOf(capabilities);
+            return this;
+        }
+
+        /**
+         * Says what processor it is: {@link KernelConfig#cpuKnown()} from now on, with these
+         * capabilities and no others. An empty set is a processor that has none, not an unknown
+         * one.
+         *
+         * @param names the kernel's names for them, copied
+         * @return this builder
+         */
+        public Builder cpuCapabilities(Set<String> names) {
+            this.cpuCapabilities = Set.copyOf(names);
+            this.cpuKnown = true;
             return this;
         }
 

@@ -41,7 +41,8 @@ import java.util.Locale;
  * CONFIG_RANDOMIZE_MODULE_REGION_FULL}, {@code CONFIG_ARM64_MODULE_PLTS} (until 6.4; there always
  * since), {@code CONFIG_ARM64_ERRATUM_843419}, {@code CONFIG_DYNAMIC_FTRACE}, {@code
  * CONFIG_DYNAMIC_FTRACE_WITH_REGS} (5.5 to 6.1). The workaround for the erratum is active if {@link
- * KernelConfig#cpuCapability} has {@code ARM64_WORKAROUND_843419}.
+ * KernelConfig#cpuCapability} has {@code ARM64_WORKAROUND_843419}. Capabilities that alternatives
+ * ask for go by number, see {@link AArch64Alternatives}.
  *
  * <p>Of {@link KernelConfig#kernelAddress} it asks for {@code ftrace_caller} and {@code
  * ftrace_regs_caller}, and for {@code _stext}, {@code _etext} and {@code _end}: a kernel whose
@@ -402,13 +403,14 @@ final class AArch64 implements Architecture {
     }
 
     /**
-     * Fills the trampolines of function tracing, as far as the addresses of what they lead to are
-     * known.
+     * Applies alternatives if the processor is known, then fills the trampolines of function
+     * tracing, as far as the addresses of what they lead to are known.
      *
-     * @kernel arch/arm64/kernel/module.c, module_init_ftrace_plt()
+     * @kernel arch/arm64/kernel/module.c, module_finalize(), module_init_ftrace_plt()
      */
     @Override
     public void finalizeModule(PlacedModule module) {
+        AArch64Alternatives.apply(module);
         KernelConfig config = module.config();
         if (!AArch64Plt.builtIn(config) || !tracesFunctions(config) || !config.atLeast(5, 5)) {
             return;

@@ -149,6 +149,12 @@ final class I386 implements Architecture {
         return config.atLeast(4, 15);
     }
 
+    /** Applies alternatives, if the processor is known. */
+    @Override
+    public void finalizeModule(PlacedModule module) {
+        X86Alternatives.apply(module, false);
+    }
+
     @Override
     public LoadException rejection(RelocationFailure failure) {
         return switch (failure.kind()) {

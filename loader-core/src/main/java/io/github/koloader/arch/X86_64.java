@@ -153,6 +153,12 @@ final class X86_64 implements Architecture {
         return config.atLeast(4, 15);
     }
 
+    /** Applies alternatives, if the processor is known. */
+    @Override
+    public void finalizeModule(PlacedModule module) {
+        X86Alternatives.apply(module, true);
+    }
+
     @Override
     public LoadException rejection(RelocationFailure failure) {
         return switch (failure.kind()) {
