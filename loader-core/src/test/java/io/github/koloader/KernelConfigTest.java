@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.koloader.arch.Architectures;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
@@ -66,6 +67,31 @@ final class KernelConfigTest {
     void aVermagicThatIsSetIsTakenAsItIs() {
         KernelConfig config = KernelConfig.linux6_1().toBuilder().vermagic("x y").build();
         assertThat(config.vermagic(Architectures.X86_64)).isEqualTo("x y");
+    }
+
+    @Test
+    void aProcessorIsKnownOnceItsCapabilitiesAreSaidBeItNone() {
+        KernelConfig unknown = KernelConfig.linux6_1();
+        assertThat(unknown.cpuKnown()).isFalse();
+        assertThat(unknown.toBuilder().cpuCapability("A", true).build().cpuKnown()).isFalse();
+        KernelConfig none = unknown.toBuilder().cpuCapabilities(Set.of()).build();
+        assertThat(none.cpuKnown()).isTrue();
+        assertThat(none).isNotEqualTo(unknown).isEqualTo(none.toBuilder().build());
+        assertThat(none.cpuCapability("A")).isFalse();
+    }
+
+    @Test
+    void capabilitiesTakeThePlaceOfEarlierOnes() {
+        KernelConfig config =
+                KernelConfig.linux6_1().toBuilder()
+                        .cpuCapability("A", true)
+                        .cpuCapabilities(Set.of("B", "C"))
+                        .cpuCapability("C", false)
+                        .build();
+        assertThat(config.cpuKnown()).isTrue();
+        assertThat(config.cpuCapability("A")).isFalse();
+        assertThat(config.cpuCapability("B")).isTrue();
+        assertThat(config.cpuCapability("C")).isFalse();
     }
 
     @Test

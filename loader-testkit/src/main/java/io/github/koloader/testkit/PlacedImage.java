@@ -149,6 +149,7 @@ final class PlacedImage {
         private final SectionPlan plan;
         private final Map<Integer, PlacedSection> sections = new HashMap<>();
         private final PlacedSection prefix;
+        private final PlacedModule module;
         private final Relocator relocator;
         private long free;
 
@@ -158,16 +159,16 @@ final class PlacedImage {
             names.forEach((name, index) -> sections.put(index, memory(name, index)));
             long address = prefixPlaced ? prefixAddress : take(plan.textPrefix());
             this.prefix = memory(new byte[plan.textPrefix()], address);
-            this.relocator =
-                    architecture.relocator(
-                            new PlacedModule(
-                                    config,
-                                    NAME,
-                                    plan,
-                                    values.stream().mapToLong(Long::longValue).toArray(),
-                                    sections::get,
-                                    wanted -> false,
-                                    prefix));
+            this.module =
+                    new PlacedModule(
+                            config,
+                            NAME,
+                            plan,
+                            values.stream().mapToLong(Long::longValue).toArray(),
+                            sections::get,
+                            wanted -> false,
+                            prefix);
+            this.relocator = architecture.relocator(module);
         }
 
         private long behindText() {
@@ -199,6 +200,12 @@ final class PlacedImage {
         /** Applies every table, in order. */
         Placed relocate() {
             tables().forEach(relocator::apply);
+            return this;
+        }
+
+        /** Does what comes after relocation. */
+        Placed finish() {
+            architecture.finalizeModule(module);
             return this;
         }
 

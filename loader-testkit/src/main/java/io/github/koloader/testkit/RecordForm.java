@@ -42,6 +42,7 @@ final class RecordForm {
             case VECTOR -> new VectorForm(form, line.json()).checkVector();
             case FROB -> new VectorForm(form, line.json()).checkFrob();
             case VENEER -> new VectorForm(form, line.json()).checkVeneer();
+            case ALTERNATIVE -> new VectorForm(form, line.json()).checkAlternative();
         }
     }
 

@@ -25,7 +25,8 @@ import java.util.zip.GZIPInputStream;
  * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module
  * as it lay in memory after relocation), {@code vector} (one relocation: a line without a kind, but
  * with {@code number} and {@code P}), {@code sort} and {@code frob} (what a loader does before
- * layout), and the kinds of veneers and branches that loaders make ({@code plt_entry} …).
+ * layout), {@code alternative} (code that a loader changes to suit the processor), and the kinds of
+ * veneers and branches that loaders make ({@code plt_entry} …).
  *
  * @param path the file
  * @param lines its lines
@@ -42,7 +43,9 @@ public record Recording(Path path, List<Line> lines) {
         /** What a loader does with relocations before layout. */
         FROB("frob"),
         /** A veneer, or a branch that a loader writes. */
-        VENEER("plt");
+        VENEER("plt"),
+        /** Code that is changed to suit the processor. */
+        ALTERNATIVE("alternatives");
 
         private final String fileKind;
 
@@ -190,6 +193,7 @@ public record Recording(Path path, List<Line> lines) {
                 yield meta;
             }
             case "module" -> new Line(number, Kind.MODULE, json);
+            case "alternative" -> new Line(number, Kind.ALTERNATIVE, json);
             case "sort", "frob" -> new Line(number, Kind.FROB, json);
             case "plt_entry",
                     "plt_entry_plain",

@@ -92,6 +92,7 @@ public final class Replay {
             case VECTOR -> VectorReplay.run(line, differences);
             case FROB -> FrobReplay.run(line, differences);
             case VENEER -> VeneerReplay.run(line, differences);
+            case ALTERNATIVE -> AlternativesReplay.run(line, differences);
         }
     }
 }

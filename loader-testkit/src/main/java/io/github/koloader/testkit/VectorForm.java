@@ -19,6 +19,7 @@ import java.util.regex.Pattern;
 /** Whether records that no module file belongs to have the fields that their replay reads. */
 final class VectorForm {
     private static final Pattern TRUTH = Pattern.compile("true|false");
+    private static final Pattern CODE = Pattern.compile("([0-9a-fA-F]{2}){0,255}");
 
     /** Bytes, or entries, that a small image has room for. */
     private static final long ROOM = 1 << 16;
@@ -233,6 +234,28 @@ final class VectorForm {
         }
         if (needed.contains("thunk")) {
             checkRoom("thunk", address(json, "thunk") - address(json, "entry"), 2);
+        }
+    }
+
+    // ---- alternatives ----
+
+    /** With the bytes of the original (x86), or with its address and the replacement's (arm64). */
+    void checkAlternative() throws IOException {
+        form.field(json, "arch", TEXT);
+        form.field(json, "replacement_bytes_hex", CODE);
+        form.field(json, "after_bytes_hex", CODE);
+        if (json.has("original_bytes_hex")) {
+            form.field(json, "original_bytes_hex", CODE);
+            form.field(json, "replacement_minus_original", NUMBER);
+            form.field(json, "feature_present", TRUTH);
+            form.field(json, "inverted", TRUTH);
+        } else {
+            form.field(json, "original", ADDRESS);
+            form.field(json, "replacement", ADDRESS);
+        }
+        long distance = Math.abs(AlternativesReplay.distance(json));
+        if (distance < AlternativesReplay.ROOM || distance >= AlternativesReplay.FARTHEST) {
+            throw form.wrong("distance of the replacement");
         }
     }
 }

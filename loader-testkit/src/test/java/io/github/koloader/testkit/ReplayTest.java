@@ -112,6 +112,62 @@ class ReplayTest {
     }
 
     @Test
+    void everyAlternativeIsAppliedAsItsVectorSays() throws IOException {
+        ReplayResult result =
+                new Replay(List.of()).run(Fixtures.resource("vectors/alternatives.jsonl"));
+        assertThat(result.differences()).isEmpty();
+        assertThat(result.toString())
+                .endsWith(
+                        "alternatives arm64,x86_64: 131 compared, 131 identical, 0 different, 0 missing");
+        assertThat(result.passed()).isTrue();
+    }
+
+    @Test
+    void anAlternativeWithAnotherResultDiffers() throws IOException {
+        List<String> lines = new ArrayList<>();
+        for (String line : Files.readAllLines(Fixtures.resource("vectors/alternatives.jsonl"))) {
+            JsonObject json = JsonParser.parseString(line).getAsJsonObject();
+            String after = json.get("after_bytes_hex").getAsString();
+            json.addProperty(
+                    "after_bytes_hex",
+                    lines.size() % 2 == 0
+                            ? (after.charAt(0) == '0' ? '1' : '0') + after.substring(1)
+                            : after.substring(2)); // the last byte must have stayed
+            lines.add(json.toString());
+        }
+        Path file = Files.write(directory.resolve("changed.jsonl"), lines);
+        ReplayResult result = new Replay(List.of()).run(file);
+        assertThat(result.compared()).isEqualTo(131);
+        assertThat(result.identical()).isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "'replacement_minus_original':16",
+                "'replacement_minus_original':-16777216",
+                "'replacement_minus_original':1e3",
+                "'inverted':3",
+                "'after_bytes_hex':'9'",
+                "'original_bytes_hex':{}",
+                "'arch':[]"
+            })
+    void anAlternativeOfAnotherFormIsAnError(String fields) throws IOException {
+        String complete =
+                "{'kind':'alternative','arch':'x86_64','original_bytes_hex':'90','replacement_bytes_hex':'',"
+                        + "'feature_present':true,'inverted':false,'after_bytes_hex':'90','replacement_minus_original':512}";
+        JsonObject json = JsonParser.parseString(complete).getAsJsonObject();
+        JsonParser.parseString("{" + fields + "}")
+                .getAsJsonObject()
+                .entrySet()
+                .forEach(field -> json.add(field.getKey(), field.getValue()));
+        Path file = Files.writeString(directory.resolve("x.jsonl"), json + "\n");
+        assertThatThrownBy(() -> new Replay(List.of()).run(file))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining(":1: ");
+    }
+
+    @Test
     void aVectorWithAnotherResultDiffers() throws IOException {
         List<String> lines = new ArrayList<>();
         for (String line : Files.readAllLines(Fixtures.resource("vectors/x86_64.jsonl"))) {
