@@ -447,7 +447,7 @@ final class AArch64 implements Architecture {
                     .ifPresent(
                             target ->
                                     AArch64Plt.writeEntry(
-                                            config, section, slot * size, target.value()));
+                                            config, section, (long) slot * size, target.value()));
         }
     }
 

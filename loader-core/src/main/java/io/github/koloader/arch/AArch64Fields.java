@@ -19,7 +19,7 @@ final class AArch64Fields {
     private AArch64Fields() {}
 
     /** A field of an instruction whose values are signed numbers of some bits. */
-    private interface Instruction extends Field {
+    interface Instruction extends Field {
         /** The value's bits at their places. */
         long encode(long value);
 
@@ -201,7 +201,7 @@ final class AArch64Fields {
 
     /** The page that an {@code adrp} at {@code p} leads to. */
     static long adrpTarget(long p, int instruction) {
-        long immediate = (instruction >>> 5 & 0x7ffff) << 2 | instruction >>> 29 & 3;
+        long immediate = (instruction >>> 5 & 0x7ffffL) << 2 | instruction >>> 29 & 3;
         return page(p) + (immediate << 43 >> 43 << 12);
     }
 

@@ -241,7 +241,7 @@ final class PowerPc64 implements Architecture {
                 throw outsideModule(name, image.section(section).name());
             }
         }
-        long count = 1 + (traces(config) ? 1 : 0) + (tracesRegisters(config) ? 1 : 0);
+        long count = 1L + (traces(config) ? 1 : 0) + (tracesRegisters(config) ? 1 : 0);
         for (RelocationTable table : image.relocations()) {
             if (table.hasAddends()) {
                 RelocationTable sorted = sort(table);

@@ -227,7 +227,6 @@ final class X86Instructions {
     private static final int VEX2 = 0xc5;
 
     private final byte[] code;
-    private final int start;
     private final int limit;
     private final boolean wide;
     private int at;
@@ -239,7 +238,6 @@ final class X86Instructions {
 
     private X86Instructions(byte[] code, int start, int limit, boolean wide) {
         this.code = code;
-        this.start = start;
         this.limit = Math.min(limit, start + LONGEST);
         this.wide = wide;
         this.at = start;

@@ -313,7 +313,7 @@ final class ArmTest extends ArchitectureContract {
     void rel32GetsTheDistance() {
         assertThat(relocated(3, 4, P + 0x100)).isEqualTo(0x104);
         assertThat(relocated(3, -8, P)).isEqualTo(-8);
-        assertThat(relocated(3, 0, P + 0x80000000)).as("cut off").isEqualTo(0x80000000);
+        assertThat(relocated(3, 0, (int) (P + 0x80000000L))).as("cut off").isEqualTo(0x80000000);
     }
 
     @Test
@@ -326,9 +326,10 @@ final class ArmTest extends ArchitectureContract {
     @Test
     void prel31ReachesOneGibibyte() {
         assertThat(relocated(42, 0, P + 0x3fffffff)).isEqualTo(0x3fffffff);
-        assertThat(relocated(42, 0, P - 0x40000000)).isEqualTo(0x40000000);
+        assertThat(relocated(42, 0, (int) (P - 0x40000000L))).isEqualTo(0x40000000);
         assertThat(refused(ARM, 42, 0, P + 0x40000000)).isEqualTo(outOfRange(42, "0xff001000"));
-        assertThat(refused(ARM, 42, 0, P - 0x40000001)).isEqualTo(outOfRange(42, "0x7f000fff"));
+        assertThat(refused(ARM, 42, 0, (int) (P - 0x40000001L)))
+                .isEqualTo(outOfRange(42, "0x7f000fff"));
         assertThat(refused(ARM, 42, 0, 0)).isEqualTo(outOfRange(42, "0"));
     }
 
@@ -567,7 +568,7 @@ final class ArmTest extends ArchitectureContract {
         assertThat(refused(ARM, 63, 0xe59f0000, P + 0x3fffffff))
                 .isEqualTo(outOfRange(63, "0xff000fff"));
         assertThat(relocated(63, 0xe59f0000, P - 0x0fffffff)).isEqualTo(0xe51f0fff);
-        assertThat(refused(ARM, 63, 0xe51f0000, P - 0x3fffffff))
+        assertThat(refused(ARM, 63, 0xe51f0000, (int) (P - 0x3fffffffL)))
                 .isEqualTo(outOfRange(63, "0x7f001001"));
     }
 

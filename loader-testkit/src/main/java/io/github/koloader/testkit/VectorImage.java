@@ -11,6 +11,7 @@ import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Field;
 import io.github.koloader.arch.RelocationType;
 import io.github.koloader.image.Binding;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Relocation;
 import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.Address;
@@ -41,13 +42,13 @@ final class VectorImage {
      * @param lowered whether values in the last page of the address space are split another way:
      *     from a symbol one page lower, with an addend one page higher
      */
-    record Variant(long s, long a, byte[] place, boolean typed, boolean lowered) {
+    record Variant(long s, long a, Bytes place, boolean typed, boolean lowered) {
         /** As the vector has it. */
         static Variant of(JsonObject json) {
             return new Variant(
                     address(json, "S"),
                     json.get("A").getAsLong(),
-                    HexFormat.of().parseHex(json.get("before_bytes_hex").getAsString()),
+                    Bytes.wrap(HexFormat.of().parseHex(json.get("before_bytes_hex").getAsString())),
                     true,
                     false);
         }
@@ -59,7 +60,7 @@ final class VectorImage {
 
         /** A relocation to another symbol. */
         Variant to(long newS, long newA, byte[] newPlace) {
-            return new Variant(newS, newA, newPlace, false, lowered);
+            return new Variant(newS, newA, Bytes.wrap(newPlace), false, lowered);
         }
     }
 
@@ -132,7 +133,7 @@ final class VectorImage {
      * destroy.
      */
     private int addText() {
-        byte[] contents = new byte[(int) (p - start) + variant.place.length + 8];
+        byte[] contents = new byte[(int) (p - start) + variant.place().size() + 8];
         put(contents, p, place());
         if (json.has("lo_insn_hex")) {
             put(contents, p + 4, HexFormat.of().parseHex(json.get("lo_insn_hex").getAsString()));
@@ -147,7 +148,7 @@ final class VectorImage {
 
     /** The place before; with REL the addend lies in it. */
     private byte[] place() {
-        byte[] bytes = variant.place.clone();
+        byte[] bytes = variant.place().toByteArray();
         RelocationType row = architecture.relocationTypes().byCode(number);
         if (!addends && shift(variant.s) != 0 && row != null) {
             Field field = row.field();

@@ -152,7 +152,8 @@ final class VectorReplay {
                                             recorded.to(
                                                     slot,
                                                     forms.addend(),
-                                                    forms.withoutAddend(recorded.place())))
+                                                    forms.withoutAddend(
+                                                            recorded.place().toByteArray())))
                                     .found;
         } catch (LoadException e) {
             expected = "a branch to a PLT entry";
@@ -173,7 +174,7 @@ final class VectorReplay {
                     PlacedImage.read(
                             placed.section(VectorImage.TEXT),
                             VectorImage.address(json, "P"),
-                            variant.place().length);
+                            variant.place().size());
             found = HexFormat.of().formatHex(bytes);
         } catch (LoadException e) {
             found = e.errno().name();

@@ -2,6 +2,7 @@ package io.github.koloader.testkit;
 
 import static io.github.koloader.image.SectionFlags.ALLOC;
 import static io.github.koloader.image.SectionFlags.EXECINSTR;
+import static java.util.Objects.requireNonNull;
 
 import com.google.gson.JsonObject;
 import io.github.koloader.KernelConfig;
@@ -81,7 +82,7 @@ final class VeneerReplay {
     // ---- veneers in sections of their own ----
 
     private byte[] veneer() {
-        String section = forms.pltSection();
+        String section = requireNonNull(forms.pltSection());
         long entry = json.has("entry") ? address("entry") : place(0) + 0x1000;
         long target = json.has("target") ? address("target") : entry + (1L << 40);
         long place = place(entry, target);
@@ -113,7 +114,7 @@ final class VeneerReplay {
             boolean far =
                     target - place >= forms.reach() + forms.bias()
                             || place - target >= forms.reach() + step;
-            if (near && (far || forms.pltSection().equals(".stubs"))) {
+            if (near && (far || ".stubs".equals(forms.pltSection()))) {
                 return place;
             }
         }
