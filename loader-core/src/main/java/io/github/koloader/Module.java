@@ -213,9 +213,7 @@ public final class Module {
                 new Address(placement.address(index)),
                 placement.size(index),
                 placement.layout().typeOf(index),
-                block.regions.isEmpty()
-                        ? placement.layout().typeOf(index).rights()
-                        : placement.region(index).rights(),
+                placement.rights(index),
                 block.present);
     }
 

@@ -5,6 +5,7 @@ import io.github.koloader.image.SectionFlags;
 import io.github.koloader.memory.Layout;
 import io.github.koloader.memory.MemoryType;
 import io.github.koloader.memory.Region;
+import io.github.koloader.memory.Rights;
 import java.util.List;
 
 /** A layout at its addresses: the memory of each block, and where each section came to lie. */
@@ -26,6 +27,8 @@ public final class Placement {
         /** Whether its memory is still there. */
         public boolean present = true;
 
+        private List<Rights> lastRights = List.of();
+
         /** A block whose memory is set up. */
         public PlacedBlock(Layout.Block block, long base, byte[] array, List<Region> regions) {
             this.block = block;
@@ -37,6 +40,7 @@ public final class Placement {
         /** Its memory is gone. */
         public void drop() {
             present = false;
+            lastRights = regions.stream().map(Region::rights).toList();
             array = new byte[0];
             regions = List.of();
         }
@@ -163,6 +167,21 @@ public final class Placement {
             }
         }
         throw new IllegalStateException("section " + section + " lies in no part of its block");
+    }
+
+    /** What may be done with a section that takes memory, or could be before that was dropped. */
+    public Rights rights(int section) {
+        PlacedBlock block = blockOf(section);
+        MemoryType type = layout.typeOf(section);
+        if (!block.regions.isEmpty()) {
+            return region(section).rights();
+        }
+        for (int i = 0; i < block.lastRights.size(); i++) {
+            if (block.block.parts().get(i).type() == type) {
+                return block.lastRights.get(i);
+            }
+        }
+        return type.rights();
     }
 
     /** Whether an address lies in memory that is dropped once init has run. */

@@ -99,10 +99,7 @@ final class Allocate {
     private static byte[] zeroed(String name, long size) {
         try {
             return new byte[(int) size];
-        } catch (
-                OutOfMemoryError
-                        e) { // what the module asks for is what this host lacks: the kernel's
-            // ENOMEM
+        } catch (OutOfMemoryError e) { // what the module asks for this host lacks: ENOMEM
             throw Failures.noMemory(name, size).causedBy(e);
         }
     }

@@ -287,6 +287,9 @@ final class FinalizeTest {
         Module module = kernel.load(image.build(), "");
         assertThat(module.section(".text").orElseThrow().rights())
                 .isEqualTo(Rights.READ_WRITE_EXECUTE);
+        assertThat(module.sections()).anyMatch(section -> !section.present());
+        assertThat(module.sections())
+                .allMatch(section -> section.rights().equals(Rights.READ_WRITE_EXECUTE));
     }
 
     @Test
