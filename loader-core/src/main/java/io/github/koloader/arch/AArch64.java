@@ -19,7 +19,6 @@ import io.github.koloader.arch.AArch64Fields.LooseWord;
 import io.github.koloader.arch.AArch64Fields.Move;
 import io.github.koloader.arch.AArch64Fields.MoveSigned;
 import io.github.koloader.arch.AArch64Fields.PageOffset;
-import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
@@ -382,11 +381,8 @@ final class AArch64 implements Architecture {
         return names.stream()
                 .map(
                         name ->
-                                Section.progbits(
-                                        name,
-                                        SectionFlags.ALLOC | SectionFlags.EXECINSTR,
-                                        1,
-                                        Bytes.wrap(new byte[1])))
+                                SectionPlan.placeholder(
+                                        name, SectionFlags.ALLOC | SectionFlags.EXECINSTR))
                 .toList();
     }
 

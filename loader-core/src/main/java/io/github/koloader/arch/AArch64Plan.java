@@ -57,10 +57,7 @@ final class AArch64Plan {
         long initEntries = 0;
         for (RelocationTable table : image.relocations()) {
             int target = table.target();
-            if (!table.hasAddends()
-                    || target < 0
-                    || target >= image.sections().size()
-                    || !image.section(target).flags().has(SectionFlags.EXECINSTR)) {
+            if (!table.hasAddends() || !SectionPlan.isExecutable(image, target)) {
                 continue;
             }
             long entries = plan(table);

@@ -11,7 +11,6 @@ import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.RelocationFailure.Kind;
-import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ModuleImage;
@@ -73,7 +72,6 @@ final class Arm implements Architecture {
     private static final AddressRange KERNEL_TEXT =
             AddressRange.between(0xc030_0000L, 0xc130_0000L);
     private static final AddressRange IMAGES = AddressRange.between(0xfc00_0000L, 0xff80_0000L);
-    private static final Bytes ONE_BYTE = Bytes.copyOf((byte) 0);
 
     private static final int PC24 = 1;
     private static final int THM_CALL = 10;
@@ -334,9 +332,9 @@ final class Arm implements Architecture {
     public List<Section> scriptSections(KernelConfig config) {
         return new Options(config).hasPlts()
                 ? List.of(
-                        Section.progbits(
-                                ".plt", SectionFlags.ALLOC | SectionFlags.EXECINSTR, 1, ONE_BYTE),
-                        Section.progbits(".init.plt", SectionFlags.ALLOC, 1, ONE_BYTE))
+                        SectionPlan.placeholder(
+                                ".plt", SectionFlags.ALLOC | SectionFlags.EXECINSTR),
+                        SectionPlan.placeholder(".init.plt", SectionFlags.ALLOC))
                 : List.of();
     }
 

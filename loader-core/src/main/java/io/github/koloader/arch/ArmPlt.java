@@ -71,13 +71,10 @@ final class ArmPlt {
         long init = options.fixedVeneers();
         for (RelocationTable table : image.relocations()) {
             int target = table.target();
-            if (table.hasAddends() || target <= 0 || target >= image.sections().size()) {
+            if (table.hasAddends() || !SectionPlan.isExecutable(image, target)) {
                 continue;
             }
             Section patched = image.section(target);
-            if (!patched.flags().has(SectionFlags.EXECINSTR)) {
-                continue;
-            }
             RelocationTable sorted = sort(table);
             if (sorted != table) {
                 Section section = image.section(table.section());

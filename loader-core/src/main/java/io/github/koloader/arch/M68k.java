@@ -16,6 +16,7 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -217,6 +218,7 @@ final class M68k implements Architecture {
 
     private static LoadException refuse(String format, Object... arguments) {
         return new LoadException(
-                Errno.ENOEXEC, new LogLine(LogLevel.ERR, format.formatted(arguments)));
+                Errno.ENOEXEC,
+                new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 }

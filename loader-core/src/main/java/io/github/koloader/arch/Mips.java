@@ -18,6 +18,7 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * MIPS with 32 bits (o32, REL) and 64 bits (n64, RELA and REL), of either byte order. Instructions
@@ -266,16 +267,14 @@ final class Mips implements Architecture {
     }
 
     private static LoadException refuse(Errno errno, String format, Object... arguments) {
-        return new LoadException(errno, new LogLine(LogLevel.ERR, format.formatted(arguments)));
+        return new LoadException(
+                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 
     // ---- relocation ----
 
     /** Applies tables, in each of which high halves wait for their low ones. */
     private static final class MipsRelocator extends Relocator {
-        /** Values from here on, unsigned, are error numbers. */
-        private static final long FIRST_ERROR = -4095;
-
         private record HighHalf(long offset, long s) {}
 
         private final RelocationTypes rows;
@@ -310,9 +309,8 @@ final class Mips implements Architecture {
             if (stuck) {
                 return;
             }
-            long s = wide ? entry.s() : (int) entry.s();
-            if (Long.compareUnsigned(s, FIRST_ERROR) >= 0) {
-                if (!module().symbols().isWeak(entry.symbol())) {
+            if (entry.hasErrorPointer(wide)) {
+                if (!entry.isWeak()) {
                     throw refuse(
                             Errno.ENOENT,
                             "%s: Unknown symbol %s",
@@ -322,6 +320,7 @@ final class Mips implements Architecture {
                 stuck = true;
                 return;
             }
+            long s = wide ? entry.s() : (int) entry.s();
             boolean rel = !entry.table().hasAddends();
             RelocationType row = rows.byCode(entry.type() & 0xff);
             if (row == null) {

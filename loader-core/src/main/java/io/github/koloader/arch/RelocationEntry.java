@@ -11,8 +11,8 @@ import io.github.koloader.image.RelocationTable;
 public final class RelocationEntry {
     private final Architecture architecture;
     private final PlacedModule module;
-    private RelocationTable table;
-    private PlacedSection place;
+    private final RelocationTable table;
+    private final PlacedSection place;
     private int index;
     private int type;
     private int symbol;
@@ -28,11 +28,6 @@ public final class RelocationEntry {
         this.module = module;
         this.table = table;
         this.place = place;
-    }
-
-    void enter(RelocationTable newTable, PlacedSection newPlace) {
-        this.table = newTable;
-        this.place = newPlace;
     }
 
     void moveTo(int newIndex, int newType, int newSymbol, long newOffset, long newAddend) {
