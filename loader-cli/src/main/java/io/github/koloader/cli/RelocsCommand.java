@@ -82,7 +82,11 @@ final class RelocsCommand implements Callable<Integer> {
                                 table.count(),
                                 table.count() == 1 ? "relocation" : "relocations",
                                 Output.printable(target)));
-        String offset = "%0" + 2 * image.encoding().wordSize() + "x  %-24s  %s\n";
+        int width = 24;
+        for (int i = 0; i < table.count(); i++) {
+            width = Math.max(width, typeName(architecture, table.type(i)).length());
+        }
+        String offset = "%0" + 2 * image.encoding().wordSize() + "x  %-" + width + "s  %s\n";
         for (int i = 0; i < table.count(); i++) {
             output.print(
                     offset.formatted(
