@@ -53,8 +53,9 @@ final class PowerPc64Relocator extends Relocator {
     /** A table that patches the stubs themselves may have made or removed some. */
     @Override
     protected void end(RelocationTable table) {
-        if (table.target() == stubsSection) {
-            stubs = null;
+        PowerPc64Stubs known = stubs;
+        if (known != null && table.target() == stubsSection) {
+            known.patched(table);
         }
     }
 

@@ -5,10 +5,12 @@ import static io.github.koloader.arch.PowerPc64.STUB_SIZE;
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
+import io.github.koloader.image.RelocationTable;
 import io.github.koloader.memory.Address;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * The stubs of a module, through which its calls leave it: one for each address, in the order of
@@ -21,6 +23,9 @@ final class PowerPc64Stubs {
     private static final int MAGIC_OFFSET = 28;
     private static final int ADDRESS_OFFSET = 32;
     private static final int MAGIC = 0x73747562;
+
+    /** Bytes that a relocation writes at most, from its offset on. */
+    private static final int LONGEST_PLACE = 8;
 
     private static final int ADDIS_R11_R2 = 0x3d620000;
     private static final int ADDI_R11_R11 = 0x396b0000;
@@ -41,7 +46,10 @@ final class PowerPc64Stubs {
     private final PlacedModule module;
     private final PlacedSection section;
     private final long toc;
-    private final Map<Long, Integer> slots = new HashMap<>();
+    private final long[] addresses;
+    private final Map<Long, TreeSet<Integer>> slots = new HashMap<>();
+
+    /** The first free slot, or the number of slots. Those behind it may be taken all the same. */
     private int used;
 
     /**
@@ -58,8 +66,47 @@ final class PowerPc64Stubs {
         }
         this.section = found;
         this.toc = toc(module);
-        while (holds(used) && addressIn(used) != 0) {
-            slots.putIfAbsent(addressIn(used), used);
+        this.addresses = new long[section.size() / STUB_SIZE];
+        for (int slot = 0; slot < addresses.length; slot++) {
+            look(slot);
+        }
+    }
+
+    /**
+     * Takes note of what was written into the section, without looking at all of it again.
+     *
+     * @param table relocations that were applied to the stubs
+     */
+    void patched(RelocationTable table) {
+        for (int i = 0; i < table.count(); i++) {
+            long offset = table.offset(i);
+            if (section.holds(offset, 0)) {
+                look((int) (offset / STUB_SIZE));
+                look((int) ((offset + LONGEST_PLACE - 1) / STUB_SIZE));
+            }
+        }
+    }
+
+    /** Takes note of the address in a slot. */
+    private void look(int slot) {
+        if (!holds(slot) || addresses[slot] == addressIn(slot)) {
+            return;
+        }
+        long before = addresses[slot];
+        long now = addressIn(slot);
+        addresses[slot] = now;
+        if (before != 0) {
+            TreeSet<Integer> others = slots.get(before);
+            if (others != null) {
+                others.remove(slot);
+            }
+        }
+        if (now != 0) {
+            slots.computeIfAbsent(now, address -> new TreeSet<>()).add(slot);
+        } else {
+            used = Math.min(used, slot);
+        }
+        while (used < addresses.length && addresses[used] != 0) {
             used++;
         }
     }
@@ -99,9 +146,9 @@ final class PowerPc64Stubs {
      * @throws LoadException ENOENT if a new one cannot reach what it needs
      */
     long find(long target, String name) {
-        Integer there = slots.get(target);
-        if (there != null) {
-            return addressOf(there);
+        TreeSet<Integer> there = slots.get(target);
+        if (there != null && !there.isEmpty() && there.first() < used) {
+            return addressOf(there.first());
         }
         if (!holds(used)) {
             throw PowerPc64.refuse( // ours: a bug that stops Linux
@@ -116,10 +163,7 @@ final class PowerPc64Stubs {
         long offset = (long) slot * STUB_SIZE;
         section.writeInt(offset + MAGIC_OFFSET, MAGIC);
         section.write(offset + ADDRESS_OFFSET, 8, target);
-        if (target != 0) {
-            slots.put(target, slot);
-            used++;
-        }
+        look(slot);
         return addressOf(slot);
     }
 
