@@ -609,6 +609,25 @@ final class PowerPc64Test extends ArchitectureContract {
     }
 
     @Test
+    void aStubThatIsPatchedAwayLeavesItsSlotAndNoOther() {
+        Fixture fixture = new Fixture(BL, NOP, BL, NOP);
+        int second = fixture.code(".text.second", TEXT + 0x1000, BL, NOP, BL, NOP);
+        int f = fixture.undefined("f", FAR);
+        int g = fixture.undefined("g", FAR + 8);
+        int h = fixture.undefined("h", FAR + 16);
+        int i = fixture.undefined("i", FAR + 24);
+        int zero = fixture.undefined("zero", 0);
+        fixture.relocate(new Relocation(0, 10, g, 0), new Relocation(8, 10, f, 0));
+        fixture.builder.relocate(fixture.stubs, new Relocation(32, 38, zero, 0));
+        fixture.builder.relocate(
+                second, new Relocation(0, 10, i, 0), new Relocation(8, 10, h, 0));
+        fixture.load();
+        assertThat(fixture.stubTarget(0)).isNotZero().isNotEqualTo(fixture.stubTarget(2));
+        assertThat(fixture.stubTarget(1)).isBetween(FAR, FAR + 8);
+        assertThat(fixture.stubTarget(2)).isBetween(FAR + 16, FAR + 24);
+    }
+
+    @Test
     void aTableThatPatchesTheStubsThemselvesIsMinded() {
         Fixture fixture = new Fixture(BL, NOP);
         int stub = fixture.undefined("stub", FAR);
