@@ -619,8 +619,7 @@ final class PowerPc64Test extends ArchitectureContract {
         int zero = fixture.undefined("zero", 0);
         fixture.relocate(new Relocation(0, 10, g, 0), new Relocation(8, 10, f, 0));
         fixture.builder.relocate(fixture.stubs, new Relocation(32, 38, zero, 0));
-        fixture.builder.relocate(
-                second, new Relocation(0, 10, i, 0), new Relocation(8, 10, h, 0));
+        fixture.builder.relocate(second, new Relocation(0, 10, i, 0), new Relocation(8, 10, h, 0));
         fixture.load();
         assertThat(fixture.stubTarget(0)).isNotZero().isNotEqualTo(fixture.stubTarget(2));
         assertThat(fixture.stubTarget(1)).isBetween(FAR, FAR + 8);
