@@ -11,8 +11,6 @@ import org.jspecify.annotations.Nullable;
 public final class RelocationTypes extends AbstractList<RelocationType> {
     private final List<RelocationType> rows;
     private final @Nullable RelocationType[] byCode;
-    private final byte[] placeSizes; // what is asked of every entry, without a call of its field
-    private final boolean[] ontoZero;
 
     private RelocationTypes(List<RelocationType> rows) {
         this.rows = rows;
@@ -23,12 +21,6 @@ public final class RelocationTypes extends AbstractList<RelocationType> {
             checkArgument(
                     byCode[row.code()] == null, "two rows for relocation type %s", row.code());
             byCode[row.code()] = row;
-        }
-        this.placeSizes = new byte[byCode.length];
-        this.ontoZero = new boolean[byCode.length];
-        for (RelocationType row : rows) {
-            placeSizes[row.code()] = (byte) row.field().size();
-            ontoZero[row.code()] = row.field().ontoZero();
         }
     }
 
@@ -49,16 +41,6 @@ public final class RelocationTypes extends AbstractList<RelocationType> {
      */
     public @Nullable RelocationType byCode(int code) {
         return code >= 0 && code < byCode.length ? byCode[code] : null;
-    }
-
-    /** {@link Field#size} of a row of this table. */
-    int placeSize(RelocationType row) {
-        return placeSizes[row.code()];
-    }
-
-    /** {@link Field#ontoZero} of a row of this table. */
-    boolean ontoZero(RelocationType row) {
-        return ontoZero[row.code()];
     }
 
     /**

@@ -115,21 +115,21 @@ public class Relocator {
     /**
      * Does what a row with a formula says.
      *
-     * @param row a row of this kernel's table; not of formula {@link Formula#OWN}
+     * @param row the row; not of formula {@link Formula#OWN}
      * @param entry the entry
      * @throws LoadException if the value does not fit, the place is outside of its section or,
      *     where the field wants zero, is not zero
      */
     protected final void applyRow(RelocationType row, RelocationEntry entry) {
         Field field = row.field();
-        int size = rows.placeSize(row);
+        int size = field.size();
         entry.checkPlace(size);
         long s = entry.s();
         PlacedSection section = entry.section();
         long old = section.read(entry.offset(), size);
         long a = entry.table().hasAddends() ? entry.a() : field.implicitAddend(old);
         long value = word(row.formula().value(s, a, entry.p()));
-        if (old != 0 && rows.ontoZero(row)) {
+        if (field.ontoZero() && old != 0) {
             throw entry.rejected(Kind.PLACE_NOT_ZERO, value);
         }
         if (!field.fits(value)) {

@@ -6,6 +6,7 @@ import io.github.koloader.memory.Layout;
 import io.github.koloader.memory.MemoryType;
 import io.github.koloader.memory.Region;
 import io.github.koloader.memory.Rights;
+import java.util.ArrayList;
 import java.util.List;
 
 /** A layout at its addresses: the memory of each block, and where each section came to lie. */
@@ -40,7 +41,10 @@ public final class Placement {
         /** Its memory is gone. */
         public void drop() {
             present = false;
-            lastRights = regions.stream().map(Region::rights).toList();
+            lastRights = new ArrayList<>(regions.size());
+            for (Region region : regions) {
+                lastRights.add(region.rights());
+            }
             array = new byte[0];
             regions = List.of();
         }
