@@ -28,7 +28,6 @@ import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * 64-bit Arm. RELA only. Instructions are 4 bytes, always little-endian. A branch reaches 128 MiB:
@@ -487,8 +486,6 @@ final class AArch64 implements Architecture {
     private static LoadException refuse(
             RelocationFailure failure, String format, Object... arguments) {
         String prefix = failure.config().atLeast(6, 5) ? "Modules: " : "";
-        return new LoadException(
-                Errno.ENOEXEC,
-                new LogLine(LogLevel.ERR, prefix + String.format(Locale.ROOT, format, arguments)));
+        return Refusal.refuse(Errno.ENOEXEC, prefix + format, arguments);
     }
 }

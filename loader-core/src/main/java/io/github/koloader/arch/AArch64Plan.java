@@ -61,7 +61,7 @@ final class AArch64Plan {
                 continue;
             }
             long entries = plan(table);
-            if (inInit(image.section(target).name())) {
+            if (SectionPlan.isInit(architecture, config, image.section(target).name())) {
                 initEntries += entries;
             } else {
                 coreEntries += entries;
@@ -104,11 +104,6 @@ final class AArch64Plan {
                     AArch64.tracesFunctions(config) && config.atLeast(6, 12);
             default -> false;
         };
-    }
-
-    private boolean inInit(String section) {
-        return architecture.isInitSection(section)
-                || !config.modUnload() && architecture.isExitSection(section);
     }
 
     private void resize(int section, long entries) {

@@ -8,8 +8,6 @@ import static io.github.koloader.arch.Formula.PC_RELATIVE;
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.arch.RelocationFailure.Kind;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
@@ -21,7 +19,6 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * 32-bit Arm, little-endian, on an ARMv7 processor, with 3 GiB of user space. REL only. What is
@@ -460,8 +457,6 @@ final class Arm implements Architecture {
     }
 
     static LoadException refuse(String format, Object... arguments) {
-        return new LoadException(
-                Errno.ENOEXEC,
-                new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
+        return Refusal.refuse(Errno.ENOEXEC, format, arguments);
     }
 }

@@ -81,7 +81,7 @@ final class ArmPlt {
                 planned.replace(table.section(), section.withContents(sorted.entries()));
             }
             int count = count(sorted, symbols, patched.contents());
-            if (isInit(architecture, config, patched.name())) {
+            if (SectionPlan.isInit(architecture, config, patched.name())) {
                 init += count;
             } else {
                 core += count;
@@ -111,11 +111,6 @@ final class ArmPlt {
             }
         }
         return null;
-    }
-
-    private static boolean isInit(Arm architecture, KernelConfig config, String section) {
-        return architecture.isInitSection(section)
-                || !config.modUnload() && architecture.isExitSection(section);
     }
 
     private static void space(ModuleImage.Builder image, int section, long count, int cacheLine) {

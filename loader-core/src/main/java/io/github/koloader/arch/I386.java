@@ -7,8 +7,6 @@ import static io.github.koloader.arch.Formula.PC_RELATIVE;
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
 import io.github.koloader.internal.Failures;
@@ -159,14 +157,11 @@ final class I386 implements Architecture {
     public LoadException rejection(RelocationFailure failure) {
         return switch (failure.kind()) {
             case UNKNOWN_TYPE ->
-                    new LoadException(
+                    Refusal.refuse(
                             Errno.ENOEXEC,
-                            new LogLine(
-                                    LogLevel.ERR,
-                                    "module: %s: Unknown relocation: %s"
-                                            .formatted(
-                                                    failure.module(),
-                                                    Integer.toUnsignedString(failure.type()))));
+                            "module: %s: Unknown relocation: %s",
+                            failure.module(),
+                            Integer.toUnsignedString(failure.type()));
             case OVERFLOW, PLACE_NOT_ZERO, OUTSIDE_SECTION, NO_SUCH_SYMBOL ->
                     Failures.relocation(failure);
         };

@@ -4,12 +4,11 @@ import static io.github.koloader.arch.DataField.word;
 import static io.github.koloader.arch.Formula.ABSOLUTE;
 import static io.github.koloader.arch.Formula.NONE;
 import static io.github.koloader.arch.Formula.OWN;
+import static io.github.koloader.arch.Refusal.refuse;
 
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ModuleImage;
@@ -19,7 +18,6 @@ import io.github.koloader.image.SectionFlags;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -312,9 +310,9 @@ final class LoongArch implements Architecture {
      */
     @Override
     public SectionPlan planSections(ModuleImage image, KernelConfig config, String name) {
-        int got = needed(image, name, GOT, "GOT");
-        int plt = needed(image, name, PLT, "PLT");
-        int pltIndex = needed(image, name, PLT_INDEX, "PLT.IDX");
+        int got = SectionPlan.needed(image, name, GOT, "GOT");
+        int plt = SectionPlan.needed(image, name, PLT, "PLT");
+        int pltIndex = SectionPlan.needed(image, name, PLT_INDEX, "PLT.IDX");
         ModuleImage.Builder changed = image.toBuilder();
         long calls = 0;
         long wanted = 0;
@@ -345,22 +343,25 @@ final class LoongArch implements Architecture {
         }
         long data = SectionFlags.ALLOC;
         return SectionPlan.asIs(
-                changed.replace(got, space(image, got, data, (wanted + 1) * WORD))
-                        .replace(plt, space(image, plt, CODE, (calls + 1) * PLT_ENTRY))
-                        .replace(pltIndex, space(image, pltIndex, data, (calls + 1) * WORD))
+                changed.replace(
+                                got,
+                                SectionPlan.space(
+                                        image.section(got), data, CACHE_LINE, (wanted + 1) * WORD))
+                        .replace(
+                                plt,
+                                SectionPlan.space(
+                                        image.section(plt),
+                                        CODE,
+                                        CACHE_LINE,
+                                        (calls + 1) * PLT_ENTRY))
+                        .replace(
+                                pltIndex,
+                                SectionPlan.space(
+                                        image.section(pltIndex),
+                                        data,
+                                        CACHE_LINE,
+                                        (calls + 1) * WORD))
                         .build());
-    }
-
-    private static Section space(ModuleImage image, int section, long flags, long size) {
-        return SectionPlan.space(image.section(section), flags, CACHE_LINE, size);
-    }
-
-    private static int needed(ModuleImage image, String module, String section, String what) {
-        int index = SectionPlan.lastNamed(image, section);
-        if (index == 0) {
-            throw refuse(Errno.ENOEXEC, "%s: module %s section(s) missing", module, what);
-        }
-        return index;
     }
 
     /** By symbol, type and addend, of which the first two are unsigned. */
@@ -603,10 +604,5 @@ final class LoongArch implements Architecture {
 
     private static LoadException unsupported(String module, int type) {
         return refuse(Errno.EINVAL, "kmod: %s: Unsupport relocation type %d", module, type);
-    }
-
-    private static LoadException refuse(Errno errno, String format, Object... arguments) {
-        return new LoadException(
-                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 }

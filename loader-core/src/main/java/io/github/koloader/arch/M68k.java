@@ -3,12 +3,11 @@ package io.github.koloader.arch;
 import static io.github.koloader.arch.DataField.word;
 import static io.github.koloader.arch.Formula.ABSOLUTE;
 import static io.github.koloader.arch.Formula.PC_RELATIVE;
+import static io.github.koloader.arch.Refusal.refuse;
 
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.RelocationTable;
 import io.github.koloader.image.ThisModule;
@@ -16,7 +15,6 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -197,8 +195,10 @@ final class M68k implements Architecture {
             Map.Entry<Long, PlacedSection> below = sections.floorEntry(address);
             if (below == null || !below.getValue().holds(address - below.getKey(), length)) {
                 throw refuse(
+                        Errno.ENOEXEC,
                         "%s: table of fixups leads to 0x%x, which is outside the module",
-                        module.name(), address);
+                        module.name(),
+                        address);
             }
             return below.getValue();
         }
@@ -209,16 +209,12 @@ final class M68k implements Architecture {
         return switch (failure.kind()) {
             case UNKNOWN_TYPE ->
                     refuse(
+                            Errno.ENOEXEC,
                             "module %s: Unknown relocation: %s",
-                            failure.module(), Integer.toUnsignedString(failure.type()));
+                            failure.module(),
+                            Integer.toUnsignedString(failure.type()));
             case OVERFLOW, PLACE_NOT_ZERO, OUTSIDE_SECTION, NO_SUCH_SYMBOL ->
                     Failures.relocation(failure);
         };
-    }
-
-    private static LoadException refuse(String format, Object... arguments) {
-        return new LoadException(
-                Errno.ENOEXEC,
-                new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 }

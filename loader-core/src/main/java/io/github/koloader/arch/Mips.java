@@ -4,12 +4,11 @@ import static io.github.koloader.arch.DataField.word;
 import static io.github.koloader.arch.Formula.ABSOLUTE;
 import static io.github.koloader.arch.Formula.NONE;
 import static io.github.koloader.arch.Formula.OWN;
+import static io.github.koloader.arch.Refusal.refuse;
 
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.arch.RelocationFailure.Kind;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
@@ -18,7 +17,6 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * MIPS with 32 bits (o32, REL) and 64 bits (n64, RELA and REL), of either byte order. Instructions
@@ -264,11 +262,6 @@ final class Mips implements Architecture {
                     refuse(Errno.ENOEXEC, "module %s: relocation overflow", failure.module());
             case PLACE_NOT_ZERO, OUTSIDE_SECTION, NO_SUCH_SYMBOL -> Failures.relocation(failure);
         };
-    }
-
-    private static LoadException refuse(Errno errno, String format, Object... arguments) {
-        return new LoadException(
-                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 
     // ---- relocation ----

@@ -10,8 +10,6 @@ import static io.github.koloader.arch.Formula.PC_RELATIVE;
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ModuleImage;
@@ -25,7 +23,6 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.Words;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * 64-bit PowerPC, little-endian, ELFv2. RELA only. What is odd: data is reached through r2, which
@@ -455,11 +452,7 @@ final class PowerPc64 implements Architecture {
     }
 
     static LoadException refuse(Errno errno, String format, Object... arguments) {
-        return new LoadException(
-                errno,
-                new LogLine(
-                        LogLevel.ERR,
-                        "module_64: " + String.format(Locale.ROOT, format, arguments)));
+        return Refusal.refuse(errno, "module_64: " + format, arguments);
     }
 
     // ---- fields ----

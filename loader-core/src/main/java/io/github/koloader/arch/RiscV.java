@@ -6,12 +6,11 @@ import static io.github.koloader.arch.Formula.ABSOLUTE;
 import static io.github.koloader.arch.Formula.NONE;
 import static io.github.koloader.arch.Formula.OWN;
 import static io.github.koloader.arch.Formula.PC_RELATIVE;
+import static io.github.koloader.arch.Refusal.refuse;
 
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.arch.RelocationFailure.Kind;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
@@ -352,9 +351,9 @@ final class RiscV implements Architecture {
         if (!hasModuleSections(config)) {
             return SectionPlan.asIs(image);
         }
-        int plt = needed(image, name, PLT, "PLT");
-        int got = needed(image, name, GOT, "GOT");
-        int gotPlt = needed(image, name, GOT_PLT, "GOT.PLT");
+        int plt = SectionPlan.needed(image, name, PLT, "PLT");
+        int got = SectionPlan.needed(image, name, GOT, "GOT");
+        int gotPlt = SectionPlan.needed(image, name, GOT_PLT, "GOT.PLT");
         long calls = 0;
         long wanted = 0;
         for (RelocationTable table : image.relocations()) {
@@ -367,22 +366,25 @@ final class RiscV implements Architecture {
         int word = encoding().wordSize();
         return SectionPlan.asIs(
                 image.toBuilder()
-                        .replace(plt, space(image, plt, CODE, (calls + 1) * PLT_ENTRY))
-                        .replace(got, space(image, got, data, (wanted + 1) * word))
-                        .replace(gotPlt, space(image, gotPlt, data, (calls + 1) * word))
+                        .replace(
+                                plt,
+                                SectionPlan.space(
+                                        image.section(plt),
+                                        CODE,
+                                        CACHE_LINE,
+                                        (calls + 1) * PLT_ENTRY))
+                        .replace(
+                                got,
+                                SectionPlan.space(
+                                        image.section(got), data, CACHE_LINE, (wanted + 1) * word))
+                        .replace(
+                                gotPlt,
+                                SectionPlan.space(
+                                        image.section(gotPlt),
+                                        data,
+                                        CACHE_LINE,
+                                        (calls + 1) * word))
                         .build());
-    }
-
-    private static Section space(ModuleImage image, int section, long flags, long size) {
-        return SectionPlan.space(image.section(section), flags, CACHE_LINE, size);
-    }
-
-    private static int needed(ModuleImage image, String module, String section, String what) {
-        int index = SectionPlan.lastNamed(image, section);
-        if (index == 0) {
-            throw refuse(Errno.ENOEXEC, "%s: module %s section(s) missing", module, what);
-        }
-        return index;
     }
 
     /** How many entries of that type differ from each other in symbol or addend. */
@@ -620,10 +622,5 @@ final class RiscV implements Architecture {
                                     pointer(failure.p()));
             case PLACE_NOT_ZERO, OUTSIDE_SECTION, NO_SUCH_SYMBOL -> Failures.relocation(failure);
         };
-    }
-
-    private static LoadException refuse(Errno errno, String format, Object... arguments) {
-        return new LoadException(
-                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 }

@@ -7,12 +7,11 @@ import static io.github.koloader.arch.Formula.ABSOLUTE;
 import static io.github.koloader.arch.Formula.NONE;
 import static io.github.koloader.arch.Formula.OWN;
 import static io.github.koloader.arch.Formula.PC_RELATIVE;
+import static io.github.koloader.arch.Refusal.refuse;
 
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
-import io.github.koloader.LogLevel;
-import io.github.koloader.LogLine;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.FileHeader;
@@ -24,7 +23,6 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.Words;
 import io.github.koloader.memory.AddressRange;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * s390x: 64-bit, big-endian, RELA only. What is odd: a module brings no sections for GOT and PLT;
@@ -169,7 +167,7 @@ final class S390 implements Architecture {
     public SectionPlan planSections(ModuleImage image, KernelConfig config, String name) {
         int symtab = symbolSection(image);
         if (symtab == 0) {
-            throw refuse("module %s: no symbol table", name);
+            throw refuse(Errno.ENOEXEC, "module %s: no symbol table", name);
         }
         SectionPlan.checkTables(image, name);
         S390Slots slots = S390Slots.of(image, config, name);
@@ -247,12 +245,18 @@ final class S390 implements Architecture {
                                     "%s: relocation type %d of a shared object"
                                             .formatted(failure.module(), failure.type()))
                             : refuse(
+                                    Errno.ENOEXEC,
                                     "module %s: unknown relocation: %s",
-                                    failure.module(), Integer.toUnsignedString(failure.type()));
+                                    failure.module(),
+                                    Integer.toUnsignedString(failure.type()));
             case OVERFLOW ->
                     refuse(
+                            Errno.ENOEXEC,
                             "module %s: relocation error for symbol %s (r_type %d, value 0x%x)",
-                            failure.module(), failure.symbol(), failure.type(), failure.value());
+                            failure.module(),
+                            failure.symbol(),
+                            failure.type(),
+                            failure.value());
             case PLACE_NOT_ZERO, OUTSIDE_SECTION, NO_SUCH_SYMBOL -> Failures.relocation(failure);
         };
     }
@@ -260,12 +264,6 @@ final class S390 implements Architecture {
     /** COPY, GLOB_DAT, JMP_SLOT, RELATIVE: refused without a word. */
     private static boolean isOfSharedObject(int type) {
         return type >= 9 && type <= 12;
-    }
-
-    private static LoadException refuse(String format, Object... arguments) {
-        return new LoadException(
-                Errno.ENOEXEC,
-                new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
     }
 
     // ---- fields ----

@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.Errno;
+import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
@@ -90,6 +91,26 @@ public record SectionPlan(ModuleImage image, int textPrefix) {
                     Errno.ENOEXEC,
                     new LogLine(LogLevel.ERR, module + ": tables lie over each other"));
         }
+    }
+
+    /**
+     * The last section of that name.
+     *
+     * @param what what the kernel calls it in its message
+     * @throws LoadException ENOEXEC if there is none
+     */
+    static int needed(ModuleImage image, String module, String name, String what) {
+        int index = lastNamed(image, name);
+        if (index == 0) {
+            throw Refusal.refuse(Errno.ENOEXEC, "%s: module %s section(s) missing", module, what);
+        }
+        return index;
+    }
+
+    /** Whether a section is laid out as init: exit code is too where nothing is unloaded. */
+    static boolean isInit(Architecture architecture, KernelConfig config, String section) {
+        return architecture.isInitSection(section)
+                || !config.modUnload() && architecture.isExitSection(section);
     }
 
     /** Zeros in the place of a section: what the kernel makes of one for veneers or GOT. */
