@@ -97,7 +97,20 @@ public final class Kernel {
      * @throws LoadException if Linux would refuse it; nothing of it is left then
      */
     public Module load(ModuleImage image, String parameters) {
-        return LoadSequence.run(state, requireNonNull(image), requireNonNull(parameters)).facade;
+        return load(image, LoadRequest.of(parameters));
+    }
+
+    /**
+     * Loads a module as {@link #load(ModuleImage, String)} does, with the flags of {@code
+     * finit_module(2)}.
+     *
+     * @param image what to load
+     * @param request how
+     * @return the module, live
+     * @throws LoadException if Linux would refuse it; nothing of it is left then
+     */
+    public Module load(ModuleImage image, LoadRequest request) {
+        return LoadSequence.run(state, requireNonNull(image), requireNonNull(request)).facade;
     }
 
     /**

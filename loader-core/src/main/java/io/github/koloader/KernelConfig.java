@@ -47,7 +47,7 @@ public final class KernelConfig {
 
     /** {@return the preset of Linux 6.12} */
     public static KernelConfig linux6_12() {
-        return new Builder("6.12.0").build();
+        return new Builder("6.12.0").moduleCompression("xz").build();
     }
 
     /**
@@ -154,6 +154,46 @@ public final class KernelConfig {
      */
     public boolean moduleSig() {
         return values.moduleSig;
+    }
+
+    /**
+     * {@return whether module.sig_enforce is set: whether a module without a valid signature is
+     * refused}
+     */
+    public boolean sigEnforce() {
+        return values.sigEnforce;
+    }
+
+    /**
+     * {@return whether the kernel is locked down for integrity ({@code lockdown=integrity}):
+     * whether an unsigned module is refused}
+     */
+    public boolean lockdown() {
+        return values.lockdown;
+    }
+
+    /**
+     * {@return whether nothing can be loaded or unloaded any more: {@code nomodule}, or the sysctl
+     * {@code kernel.modules_disabled}}
+     */
+    public boolean modulesDisabled() {
+        return values.modulesDisabled;
+    }
+
+    /**
+     * {@return whether CONFIG_DYNAMIC_DEBUG is set: whether {@code dyndbg} is a parameter of every
+     * module}
+     */
+    public boolean dynamicDebug() {
+        return values.dynamicDebug;
+    }
+
+    /**
+     * {@return what packs modules for {@code finit_module(2)} with its flag 4: {@code gzip}, {@code
+     * xz} or {@code zstd}; empty without CONFIG_MODULE_DECOMPRESS}
+     */
+    public String moduleCompression() {
+        return values.moduleCompression;
     }
 
     /** {@return whether CONFIG_KALLSYMS is set: whether modules keep their symbols} */
@@ -314,6 +354,11 @@ public final class KernelConfig {
         private boolean forceLoad = true;
         private boolean forceUnload = true;
         private boolean moduleSig = true;
+        private boolean sigEnforce;
+        private boolean lockdown;
+        private boolean modulesDisabled;
+        private boolean dynamicDebug = true;
+        private String moduleCompression = "";
         private boolean kallsyms = true;
         private Optional<Boolean> kallsymsAll = Optional.empty();
         private Map<String, Boolean> kconfig = Map.of();
@@ -345,6 +390,11 @@ public final class KernelConfig {
                             .forceLoad(forceLoad)
                             .forceUnload(forceUnload)
                             .moduleSig(moduleSig)
+                            .sigEnforce(sigEnforce)
+                            .lockdown(lockdown)
+                            .modulesDisabled(modulesDisabled)
+                            .dynamicDebug(dynamicDebug)
+                            .moduleCompression(moduleCompression)
                             .kallsyms(kallsyms)
                             .strictModuleRwx(strictModuleRwx)
                             .livepatch(livepatch)
@@ -375,6 +425,11 @@ public final class KernelConfig {
                     forceLoad,
                     forceUnload,
                     moduleSig,
+                    sigEnforce,
+                    lockdown,
+                    modulesDisabled,
+                    dynamicDebug,
+                    moduleCompression,
                     kallsyms,
                     kallsymsAll,
                     strictModuleRwx,
@@ -500,6 +555,66 @@ public final class KernelConfig {
          */
         public Builder moduleSig(boolean on) {
             this.moduleSig = on;
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#sigEnforce()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
+        public Builder sigEnforce(boolean on) {
+            this.sigEnforce = on;
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#lockdown()}.
+         *
+         * @param on whether it is
+         * @return this builder
+         */
+        public Builder lockdown(boolean on) {
+            this.lockdown = on;
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#modulesDisabled()}.
+         *
+         * @param on whether nothing can
+         * @return this builder
+         */
+        public Builder modulesDisabled(boolean on) {
+            this.modulesDisabled = on;
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#dynamicDebug()}.
+         *
+         * @param on whether it is set
+         * @return this builder
+         */
+        public Builder dynamicDebug(boolean on) {
+            this.dynamicDebug = on;
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#moduleCompression()}.
+         *
+         * @param algorithm {@code gzip}, {@code xz}, {@code zstd}, or empty for none
+         * @return this builder
+         * @throws IllegalArgumentException if it is something else
+         */
+        public Builder moduleCompression(String algorithm) {
+            checkArgument(
+                    Set.of("", "gzip", "xz", "zstd").contains(algorithm),
+                    "algorithm %s",
+                    algorithm);
+            this.moduleCompression = algorithm;
             return this;
         }
 

@@ -51,8 +51,13 @@ public final class Module {
         return record.modinfo;
     }
 
-    /** {@return the parameters it was given} */
-    public String parameters() {
+    /** {@return the parameters it was given, as one line; see {@link #parameters()}} */
+    public String arguments() {
+        return record.arguments;
+    }
+
+    /** {@return its parameters, in the order of its table; empty before they are parsed} */
+    public List<ModuleParameter> parameters() {
         return record.parameters;
     }
 

@@ -84,7 +84,7 @@ final class KernelTest {
         Module module = kernel.load(Images.withInitAndExit("hello"), "a=1 b=2");
         assertThat(module.state()).isEqualTo(ModuleState.LIVE);
         assertThat(module.name()).isEqualTo("hello");
-        assertThat(module.parameters()).isEqualTo("a=1 b=2");
+        assertThat(module.arguments()).isEqualTo("a=1 b=2");
         assertThat(module.initResult()).hasValue(0);
         assertThat(module.referenceCount()).isZero();
         assertThat(kernel.modules()).containsExactly(module);

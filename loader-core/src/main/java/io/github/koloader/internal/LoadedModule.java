@@ -1,6 +1,7 @@
 package io.github.koloader.internal;
 
 import io.github.koloader.Module;
+import io.github.koloader.ModuleParameter;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
 import io.github.koloader.image.Bytes;
@@ -40,7 +41,10 @@ public final class LoadedModule {
     public final Placement placement;
 
     /** Its parameters, as given. */
-    public final String parameters;
+    public final String arguments;
+
+    /** Its parameters, once parsed. */
+    public List<ModuleParameter> parameters = List.of();
 
     /** How far it has come. */
     public ModuleState state = ModuleState.UNFORMED;
@@ -101,7 +105,7 @@ public final class LoadedModule {
             String name,
             ModuleImage image,
             Placement placement,
-            String parameters,
+            String arguments,
             Set<Taint> taints,
             java.util.function.Function<LoadedModule, Module> facades) {
         this.name = name;
@@ -109,7 +113,7 @@ public final class LoadedModule {
         this.modinfo = image.modinfo().copy();
         this.symbols = image.symbols();
         this.placement = placement;
-        this.parameters = parameters;
+        this.arguments = arguments;
         this.taints.addAll(taints);
         this.facade = facades.apply(this);
     }

@@ -3,6 +3,7 @@ package io.github.koloader.internal.load;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadObserver.Point;
+import io.github.koloader.LoadRequest;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.PlacedModule;
 import io.github.koloader.arch.SectionPlan;
@@ -42,11 +43,11 @@ public final class LoadSequence {
      * @throws LoadException if Linux would refuse it; its lines are then in the log, and nothing
      *     else is left
      */
-    public static LoadedModule run(KernelState kernel, ModuleImage image, String parameters) {
+    public static LoadedModule run(KernelState kernel, ModuleImage image, LoadRequest request) {
         LoadSequence sequence = new LoadSequence(kernel);
         boolean done = false;
         try {
-            LoadedModule module = sequence.load(image, parameters);
+            LoadedModule module = sequence.load(image, request);
             sequence.undo.commit();
             done = true;
             return module;
@@ -62,7 +63,7 @@ public final class LoadSequence {
         }
     }
 
-    private LoadedModule load(ModuleImage image, String parameters) {
+    private LoadedModule load(ModuleImage image, LoadRequest request) {
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
         CheckedImage given = CheckImage.run(kernel, image);
@@ -93,7 +94,7 @@ public final class LoadSequence {
                         checked.name(),
                         plan.image(),
                         placement,
-                        parameters,
+                        request.parameters(),
                         checked.taints(),
                         kernel.facades);
         Admit.run(kernel, checked, module, special, perCpu, undo);
@@ -124,7 +125,8 @@ public final class LoadSequence {
         architecture.finalizeModule(placed);
         Finalize.run(kernel, module, special, undo);
         reached(Point.FORMED, module);
-        linesAreLogged = true; // by another load that init begins
+        linesAreLogged = true; // as they come, or by another load that init begins
+        ParseParameters.run(kernel, module, undo);
         RunInit.run(kernel, module, undo);
         linesAreLogged = false;
         module.dropFile();
