@@ -77,6 +77,7 @@ public final class Kernel {
                         new Stubs(stubs),
                         builder.memoryLimit,
                         Module::new);
+        state.taintedBefore(builder.taints);
     }
 
     /**
@@ -254,6 +255,7 @@ public final class Kernel {
         private LoadObserver observer = (point, module) -> {};
         private boolean strict;
         private long memoryLimit = 1L << 30;
+        private Set<Taint> taints = Set.of();
 
         private Builder(Architecture architecture) {
             this.architecture = requireNonNull(architecture);
@@ -348,6 +350,18 @@ public final class Kernel {
         public Builder memoryLimit(long bytes) {
             checkArgument(bytes >= 0, "memory limit %s", bytes);
             this.memoryLimit = bytes;
+            return this;
+        }
+
+        /**
+         * Sets what the kernel is tainted with from the start, as one that has been running for a
+         * while; by default nothing. What is said once a boot along with a taint counts as said.
+         *
+         * @param taints the taints, copied
+         * @return this builder
+         */
+        public Builder taints(Set<Taint> taints) {
+            this.taints = Set.copyOf(taints);
             return this;
         }
 

@@ -99,6 +99,34 @@ public final class KernelState {
         return saidOnce.add(what);
     }
 
+    /** The kernel has been tainted before, and has said what it says once about that. */
+    public void taintedBefore(Set<Taint> before) {
+        taints.addAll(before);
+        if (before.stream().anyMatch(KernelState::endsLockDebugging)) {
+            saidOnce.add("lock debugging");
+        }
+        if (before.contains(Taint.UNSIGNED_MODULE)) {
+            saidOnce.add("unsigned");
+        }
+        if (before.contains(Taint.LIVEPATCH)) {
+            saidOnce.add("livepatch");
+        }
+    }
+
+    private static boolean endsLockDebugging(Taint taint) {
+        return switch (taint) {
+            case PROPRIETARY_MODULE,
+                    FORCED_MODULE,
+                    FORCED_RMMOD,
+                    MACHINE_CHECK,
+                    BAD_PAGE,
+                    DIE,
+                    OVERRIDDEN_ACPI_TABLE ->
+                    true;
+            default -> false;
+        };
+    }
+
     /** Taints the kernel and a module. */
     public void taint(Set<Taint> module, Taint taint) {
         taint(taint);
@@ -112,11 +140,7 @@ public final class KernelState {
      * @kernel kernel/panic.c, add_taint()
      */
     public void taint(Taint taint) {
-        boolean unreliable =
-                taint == Taint.PROPRIETARY_MODULE
-                        || taint == Taint.FORCED_MODULE
-                        || taint == Taint.FORCED_RMMOD;
-        if (unreliable && once("lock debugging")) {
+        if (endsLockDebugging(taint) && once("lock debugging")) {
             log.add(Warnings.lockDebuggingOff());
         }
         taints.add(taint);
