@@ -21,6 +21,8 @@ public enum Errno {
     EAGAIN(11, "Resource temporarily unavailable"),
     /** No room. */
     ENOMEM(12, "Cannot allocate memory"),
+    /** The file's permissions forbid it. */
+    EACCES(13, "Permission denied"),
     /** Bad address. */
     EFAULT(14, "Bad address"),
     /** Busy: loading, unloading or permanent. */
@@ -29,6 +31,10 @@ public enum Errno {
     EEXIST(17, "File exists"),
     /** No such device. */
     ENODEV(19, "No such device"),
+    /** Not a directory. */
+    ENOTDIR(20, "Not a directory"),
+    /** A directory. */
+    EISDIR(21, "Is a directory"),
     /** Invalid argument. */
     EINVAL(22, "Invalid argument"),
     /** Open for writing. */

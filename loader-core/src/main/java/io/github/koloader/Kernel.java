@@ -11,6 +11,10 @@ import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Stubs;
 import io.github.koloader.internal.load.LoadSequence;
 import io.github.koloader.internal.load.Unload;
+import io.github.koloader.internal.view.ProcModules;
+import io.github.koloader.internal.view.SymbolViews;
+import io.github.koloader.internal.view.SysModule;
+import io.github.koloader.internal.view.TaintText;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.AddressSpace;
@@ -76,6 +80,7 @@ public final class Kernel {
                         new ExportIndex(builder.symbols),
                         new Stubs(stubs),
                         builder.memoryLimit,
+                        builder.kallsyms,
                         Module::new);
         state.taintedBefore(builder.taints);
     }
@@ -243,6 +248,155 @@ public final class Kernel {
         return Collections.unmodifiableSet(state.taints.clone());
     }
 
+    // ---- what it shows ----
+
+    /**
+     * Makes known that code is built in. If it is {@linkplain BuiltInModule#visible visible}, no
+     * module of its name can be loaded from now on.
+     *
+     * @param builtIn what {@link #sysModule()} shows of it; replaces an earlier one of that name
+     */
+    public void addBuiltIn(BuiltInModule builtIn) {
+        state.builtIns.put(builtIn.name(), builtIn);
+    }
+
+    /** {@return {@code /proc/modules} as root reads it, one character a byte} */
+    public String procModules() {
+        return procModules(Viewer.ROOT);
+    }
+
+    /**
+     * {@return {@code /proc/modules}: newest module first, one character a byte}
+     *
+     * @param viewer who reads it
+     * @kernel kernel/module/procfs.c, m_show()
+     */
+    public String procModules(Viewer viewer) {
+        return ProcModules.text(state, requireNonNull(viewer));
+    }
+
+    /** {@return {@code /proc/kallsyms} as root reads it, one character a byte} */
+    public String kallsyms() {
+        return kallsyms(Viewer.ROOT);
+    }
+
+    /**
+     * {@return {@code /proc/kallsyms}: the symbols given to {@link Builder#kallsyms}, then those of
+     * modules, newest module first; one character a byte; empty without CONFIG_KALLSYMS}
+     *
+     * @param viewer who reads it
+     * @kernel kernel/kallsyms.c, s_show()
+     */
+    public String kallsyms(Viewer viewer) {
+        return SymbolViews.kallsyms(state, requireNonNull(viewer));
+    }
+
+    /**
+     * {@return the lines that a module has in {@code /proc/kallsyms}, as root reads them}
+     *
+     * @param module one of {@link #modules()}; of any other what it last had, or nothing
+     */
+    public String kallsyms(Module module) {
+        return SymbolViews.kallsyms(state, module.record(), Viewer.ROOT);
+    }
+
+    /** {@return {@code /sys/module} as root sees it} */
+    public SysfsTree sysModule() {
+        return sysModule(Viewer.ROOT);
+    }
+
+    /**
+     * {@return {@code /sys/module}}
+     *
+     * @param viewer who looks at it
+     */
+    public SysfsTree sysModule(Viewer viewer) {
+        return new SysModule(state, requireNonNull(viewer));
+    }
+
+    /**
+     * {@return the line of an oops that names the modules: {@code Modules linked in: a(OE) b [last
+     * unloaded: c]}}
+     *
+     * @kernel kernel/module/main.c, print_modules()
+     */
+    public String modulesLinkedIn() {
+        return ProcModules.linkedIn(state);
+    }
+
+    /**
+     * {@return what an oops says of the kernel's taints: {@code Not tainted}, or {@code Tainted: }
+     * and a letter or a blank for each there is}
+     *
+     * @kernel kernel/panic.c, print_tainted()
+     */
+    public String taintText() {
+        return TaintText.ofKernel(state.taints, state.config);
+    }
+
+    /** {@return the bits of {@link #taints()}: what {@code /proc/sys/kernel/tainted} shows} */
+    public long taintMask() {
+        return Taint.mask(state.taints);
+    }
+
+    /**
+     * {@return the letters of a module's taints, as its file {@code taint} has them; none if it has
+     * none}
+     *
+     * @param module any module of this kernel
+     */
+    public String taintLetters(Module module) {
+        return TaintText.letters(module.record().taints, state.config);
+    }
+
+    /**
+     * The module that an address lies in, with its code or data; init memory counts until it is
+     * dropped, per-CPU data does not.
+     *
+     * @param address any address
+     * @return empty if there is none
+     * @kernel kernel/module/main.c, __module_address()
+     */
+    public Optional<Module> moduleAt(Address address) {
+        LoadedModule module = SymbolViews.moduleAt(state, address);
+        return module == null ? Optional.empty() : Optional.of(module.facade);
+    }
+
+    /**
+     * {@return whether an address lies in the code of a module; read-only data is none}
+     *
+     * @param address any address
+     * @kernel kernel/module/main.c, is_module_text_address()
+     */
+    public boolean isModuleText(Address address) {
+        return SymbolViews.isModuleText(state, address);
+    }
+
+    /**
+     * The symbol that an address of the kernel or of a module lies in or behind: what {@code %pS}
+     * prints.
+     *
+     * @param address any address
+     * @return empty if it belongs to none of them, or nothing is known of its names
+     * @kernel kernel/module/kallsyms.c, find_kallsyms_symbol()
+     */
+    public Optional<SymbolPlace> symbolAt(Address address) {
+        return SymbolViews.placeOf(state, address);
+    }
+
+    /**
+     * The address of a symbol, exported or not: of the kernel, else of the newest module that has
+     * it.
+     *
+     * @param symbol its name, or {@code module:name}; one character a byte
+     * @return empty if there is none, or it is 0
+     * @kernel kernel/kallsyms.c, kallsyms_lookup_name(); kernel/module/kallsyms.c,
+     *     module_kallsyms_lookup_name()
+     */
+    public Optional<Address> addressOf(String symbol) {
+        return SymbolViews.addressOf(state, symbol);
+    }
+
     /** Collects what a kernel is made of. */
     public static final class Builder {
         private final Architecture architecture;
@@ -256,6 +410,7 @@ public final class Kernel {
         private boolean strict;
         private long memoryLimit = 1L << 30;
         private Set<Taint> taints = Set.of();
+        private KernelSymbolTable kallsyms = KernelSymbolTable.EMPTY;
 
         private Builder(Architecture architecture) {
             this.architecture = requireNonNull(architecture);
@@ -362,6 +517,18 @@ public final class Kernel {
          */
         public Builder taints(Set<Taint> taints) {
             this.taints = Set.copyOf(taints);
+            return this;
+        }
+
+        /**
+         * Sets the kernel's own symbols, for {@link Kernel#kallsyms()} and what looks up names of
+         * addresses; by default none.
+         *
+         * @param newKallsyms all symbols, exported or not
+         * @return this builder
+         */
+        public Builder kallsyms(KernelSymbolTable newKallsyms) {
+            this.kallsyms = requireNonNull(newKallsyms);
             return this;
         }
 

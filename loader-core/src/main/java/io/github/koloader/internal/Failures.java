@@ -140,6 +140,16 @@ public final class Failures {
         return LoadException.silent(Errno.EEXIST, "a module named " + name + " is loaded");
     }
 
+    /** Code of that name is built in, and has a directory in sysfs. */
+    public static LoadException builtIn(String name) {
+        return failure(Errno.EINVAL, ERR, "%s: module is already loaded", name);
+    }
+
+    /** Two parameters of one name that both have a file; Linux adds a dump of the stack. */
+    public static LoadException parameterTwice(String path) {
+        return new LoadException(Errno.EEXIST, Warnings.duplicateFile(path));
+    }
+
     /** A module of that name is coming or going. */
     public static LoadException nameBusy(String name) {
         return LoadException.silent(

@@ -1,9 +1,11 @@
 package io.github.koloader.internal;
 
+import io.github.koloader.BuiltInModule;
 import io.github.koloader.Executor;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
+import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.LoadObserver;
 import io.github.koloader.Module;
 import io.github.koloader.Taint;
@@ -61,6 +63,15 @@ public final class KernelState {
     /** All modules by name, oldest first, the unformed included. */
     public final Map<String, LoadedModule> modules = new LinkedHashMap<>();
 
+    /** What is built in and has a directory in sysfs, by name. */
+    public final Map<String, BuiltInModule> builtIns = new LinkedHashMap<>();
+
+    /** The kernel's own symbols. */
+    public final KernelSymbolTable kernelSymbols;
+
+    /** Name and taints of the module that was unloaded last, as an oops shows them; or empty. */
+    public String lastUnloaded = "";
+
     /** Why it is tainted. */
     public final EnumSet<Taint> taints = EnumSet.noneOf(Taint.class);
 
@@ -79,6 +90,7 @@ public final class KernelState {
             ExportIndex exports,
             Stubs stubs,
             long memoryLimit,
+            KernelSymbolTable kernelSymbols,
             Function<LoadedModule, Module> facades) {
         this.kernel = kernel;
         this.config = config;
@@ -91,6 +103,7 @@ public final class KernelState {
         this.exports = exports;
         this.stubs = stubs;
         this.memoryLimit = memoryLimit;
+        this.kernelSymbols = kernelSymbols;
         this.facades = facades;
     }
 

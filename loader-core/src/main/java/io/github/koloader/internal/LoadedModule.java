@@ -46,6 +46,19 @@ public final class LoadedModule {
     /** Its parameters, once parsed. */
     public List<ModuleParameter> parameters = List.of();
 
+    /** What sysfs has of a module. */
+    public enum Sysfs {
+        /** Nothing. */
+        NONE,
+        /** Its directory, without sections and notes. */
+        PLAIN,
+        /** All of it. */
+        WITH_SECTIONS
+    }
+
+    /** What sysfs has of it. */
+    public Sysfs sysfs = Sysfs.NONE;
+
     /** How far it has come. */
     public ModuleState state = ModuleState.UNFORMED;
 

@@ -2,11 +2,13 @@ package io.github.koloader.internal;
 
 import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
+import io.github.koloader.image.SectionType;
 import io.github.koloader.memory.Layout;
 import io.github.koloader.memory.MemoryType;
 import io.github.koloader.memory.Region;
 import io.github.koloader.memory.Rights;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** A layout at its addresses: the memory of each block, and where each section came to lie. */
@@ -50,8 +52,11 @@ public final class Placement {
         }
     }
 
+    private static final int[] NO_NOTES = {};
+
     private final Layout layout;
     private List<Section> sections;
+    private int[] notes = NO_NOTES;
     private final String[] names;
     private final long[] sizes;
     private final long[] flags;
@@ -106,8 +111,24 @@ public final class Placement {
         return sections;
     }
 
-    /** Lets go of the file: of the sections only names, sizes and addresses stay. */
+    /**
+     * Lets go of the file: of the sections only names, sizes and addresses stay, and which of them
+     * hold notes.
+     */
     public void dropFile() {
+        int count = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            notes = count == 0 ? NO_NOTES : new int[count];
+            count = 0;
+            for (int i = 1; i < sections.size(); i++) {
+                if (isVisible(i) && sections.get(i).type().equals(SectionType.NOTE)) {
+                    if (pass == 1) {
+                        notes[count] = i;
+                    }
+                    count++;
+                }
+            }
+        }
         sections = List.of();
     }
 
@@ -134,6 +155,18 @@ public final class Placement {
     /** Whether a section takes memory. */
     public boolean alloc(int section) {
         return (flags[section] & SectionFlags.ALLOC) != 0;
+    }
+
+    /** Whether it has a file in sysfs: whether it takes memory, and any. */
+    public boolean isVisible(int section) {
+        return sizes[section] != 0 && alloc(section);
+    }
+
+    /** Whether a section holds notes. */
+    public boolean isNote(int section) {
+        return sections.isEmpty()
+                ? Arrays.binarySearch(notes, section) >= 0
+                : sections.get(section).type().equals(SectionType.NOTE);
     }
 
     /** The blocks, in the order in which they were allocated. */

@@ -93,6 +93,11 @@ public final class Warnings {
         return line(WARNING, "%s: per-cpu alignment %d > %d", module, alignment, pageSize);
     }
 
+    /** A file that sysfs has already; Linux adds a dump of the stack. */
+    public static LogLine duplicateFile(String path) {
+        return line(WARNING, "sysfs: cannot create duplicate filename '%s'", path);
+    }
+
     /** A section {@code __obsparm}. */
     public static LogLine obsoleteParameters(String module) {
         return line(WARNING, "%s: Ignoring obsolete parameters", module);

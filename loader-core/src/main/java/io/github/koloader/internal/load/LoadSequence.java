@@ -127,6 +127,7 @@ public final class LoadSequence {
         reached(Point.FORMED, module);
         linesAreLogged = true; // as they come, or by another load that init begins
         ParseParameters.run(kernel, module, undo);
+        SetUpSysfs.run(kernel, module, undo);
         RunInit.run(kernel, module, undo);
         linesAreLogged = false;
         module.dropFile();

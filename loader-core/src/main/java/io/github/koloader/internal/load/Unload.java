@@ -8,6 +8,7 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement.PlacedBlock;
+import io.github.koloader.internal.view.ProcModules;
 import io.github.koloader.memory.Address;
 
 /** Takes a module out of the kernel again. */
@@ -54,11 +55,13 @@ public final class Unload {
                 kernel.executor.call(RunInit.call(kernel, module, Phase.EXIT, module.exit));
             }
         } finally {
+            kernel.lastUnloaded = ProcModules.lastUnloaded(kernel, module);
             free(kernel, module);
         }
     }
 
     private static void free(KernelState kernel, LoadedModule module) {
+        module.sysfs = LoadedModule.Sysfs.NONE;
         dropReferences(module);
         kernel.exports.removeAll(module.findableExports);
         kernel.modules.remove(module.name);
