@@ -42,6 +42,14 @@ class ExamplesTest {
     }
 
     @Test
+    void failingLoadsFailAtEverythingALoadDoes() throws IOException {
+        assertThat(Output.of(FailingLoads::main, "exporter.ko", "importer.ko"))
+                .startsWith("IMAGE_MEMORY: ENOMEM\n")
+                .contains("CORE_MEMORY: ENOMEM\n", "SYMBOLS: ENOMEM\n", "RELOCATIONS: ENOMEM\n")
+                .endsWith("INIT_RECORD: ENOMEM\nINIT: ENOMEM\n");
+    }
+
+    @Test
     void ownRelocationLawHolds() throws IOException {
         assertThat(Output.of(OwnRelocationLaw::main)).isEqualTo("100 images obey the law\n");
     }
