@@ -74,9 +74,12 @@ public final class Kernel {
                         architecture,
                         new AddressSpace(architecture.encoding()),
                         allocator,
-                        builder.executor,
+                        builder.faults == null
+                                ? builder.executor
+                                : new FaultyExecutor(builder.executor, builder.faults),
                         new KernelLog(builder.clock),
                         builder.observer,
+                        builder.faults,
                         new ExportIndex(builder.symbols),
                         new Stubs(stubs),
                         builder.memoryLimit,
@@ -407,6 +410,7 @@ public final class Kernel {
         private Executor executor = new RecordingExecutor();
         private Clock clock = Clock.systemUTC();
         private LoadObserver observer = (point, module) -> {};
+        private @Nullable FaultInjection faults;
         private boolean strict;
         private long memoryLimit = 1L << 30;
         private Set<Taint> taints = Set.of();
@@ -492,6 +496,17 @@ public final class Kernel {
          */
         public Builder observer(LoadObserver newObserver) {
             this.observer = requireNonNull(newObserver);
+            return this;
+        }
+
+        /**
+         * Sets what is to fail, for tests; by default nothing is.
+         *
+         * @param newFaults asked at each point of loads and unloads
+         * @return this builder
+         */
+        public Builder faults(FaultInjection newFaults) {
+            this.faults = requireNonNull(newFaults);
             return this;
         }
 

@@ -4,6 +4,7 @@ import static io.github.koloader.LogLevel.ERR;
 import static io.github.koloader.LogLevel.WARNING;
 
 import io.github.koloader.Errno;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
@@ -22,6 +23,11 @@ public final class Failures {
             Errno errno, LogLevel level, String format, Object... arguments) {
         return new LoadException(
                 errno, new LogLine(level, String.format(Locale.ROOT, format, arguments)));
+    }
+
+    /** A test has made a step fail. */
+    public static LoadException injected(FaultPoint point, String name, Errno errno) {
+        return LoadException.silent(errno, "a fault was injected into " + name + " at " + point);
     }
 
     /** The file is for another machine. */
@@ -156,10 +162,10 @@ public final class Failures {
                 Errno.EBUSY, "a module named " + name + " is being loaded or unloaded");
     }
 
-    /** No room for per-CPU data. */
-    public static LoadException noPerCpuMemory(String name, long size) {
+    /** No room for per-CPU data; {@code errno} is ENOMEM unless a test wants another. */
+    public static LoadException noPerCpuMemory(Errno errno, String name, long size) {
         return failure(
-                Errno.ENOMEM,
+                errno,
                 WARNING,
                 "%s: Could not allocate %s bytes percpu data",
                 name,

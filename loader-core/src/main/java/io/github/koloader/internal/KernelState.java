@@ -1,7 +1,10 @@
 package io.github.koloader.internal;
 
 import io.github.koloader.BuiltInModule;
+import io.github.koloader.Errno;
 import io.github.koloader.Executor;
+import io.github.koloader.FaultInjection;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
@@ -16,8 +19,10 @@ import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** What a kernel holds: all state there is, besides memory's. */
 public final class KernelState {
@@ -44,6 +49,9 @@ public final class KernelState {
 
     /** Is told how far a load has come. */
     public final LoadObserver observer;
+
+    /** Says what is to fail; {@code null} if nothing is. */
+    public final @Nullable FaultInjection faults;
 
     /** All exports. */
     public final ExportIndex exports;
@@ -87,6 +95,7 @@ public final class KernelState {
             Executor executor,
             KernelLog log,
             LoadObserver observer,
+            @Nullable FaultInjection faults,
             ExportIndex exports,
             Stubs stubs,
             long memoryLimit,
@@ -100,11 +109,33 @@ public final class KernelState {
         this.executor = executor;
         this.log = log;
         this.observer = observer;
+        this.faults = faults;
         this.exports = exports;
         this.stubs = stubs;
         this.memoryLimit = memoryLimit;
         this.kernelSymbols = kernelSymbols;
         this.facades = facades;
+    }
+
+    /**
+     * A step begins.
+     *
+     * @throws io.github.koloader.LoadException if it is to fail
+     */
+    public void step(FaultPoint point, String module) {
+        Errno fault = fault(point, module);
+        if (fault != null) {
+            throw Failures.injected(point, module, fault);
+        }
+    }
+
+    /** What a step is to fail with, or {@code null}. */
+    public @Nullable Errno fault(FaultPoint point, String module) {
+        if (faults == null) {
+            return null;
+        }
+        Optional<Errno> answer = faults.at(point, module);
+        return answer.orElse(null);
     }
 
     /** Whether this is the first time since boot that {@code what} happens. */

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.koloader.Errno;
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.FaultInjection;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.Images;
 import io.github.koloader.Images.Export;
 import io.github.koloader.Kernel;
@@ -297,6 +299,12 @@ final class FailuresTest {
                                 builder ->
                                         builder.symbols(
                                                 KernelSymbols.of(Map.of("f", new Address(1))))),
+                load("injected", Images.withInitAndExit("m"), Errno.EINTR, "")
+                        .with(
+                                builder ->
+                                        builder.faults(
+                                                FaultInjection.failAt(FaultPoint.SYSFS, Errno.EINTR)
+                                                        .onlyFor("m"))),
                 load("initFailed", Images.withInitAndExit("m"), Errno.ENODEV, "")
                         .with(builder -> builder.executor(call -> -19)));
     }

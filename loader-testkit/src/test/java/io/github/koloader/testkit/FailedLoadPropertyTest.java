@@ -46,7 +46,7 @@ class FailedLoadPropertyTest {
     private record Break(
             String name, Errno errno, BiFunction<ModuleImage, Entry, ModuleImage> edit) {}
 
-    private static final String NEIGHBOUR = "the_neighbour_of_all";
+    static final String NEIGHBOUR = "the_neighbour_of_all";
 
     private static final long ALLOC = SectionFlags.ALLOC;
     private static final long DATA = SectionFlags.ALLOC | SectionFlags.WRITE;
@@ -356,7 +356,7 @@ class FailedLoadPropertyTest {
     // ---- a kernel with something in it ----
 
     /** Exports what an image imports, so that references are taken and have to be given back. */
-    private static ModuleImage neighbour(ModuleImage image) {
+    static ModuleImage neighbour(ModuleImage image) {
         List<String> imports =
                 undefined(image).filter(name -> name.hashCode() % 2 == 0).sorted().toList();
         ImagePlan plan =
@@ -372,7 +372,7 @@ class FailedLoadPropertyTest {
                 .mapToObj(i -> image.symbols().name(i));
     }
 
-    private static List<String> exportsOf(ModuleImage image) {
+    static List<String> exportsOf(ModuleImage image) {
         String name = image.name().orElse("");
         return List.of(name + "_export_0", name + "_export_1", name + "_export_2");
     }
@@ -401,12 +401,12 @@ class FailedLoadPropertyTest {
     }
 
     /** A kernel without CRCs, which images have for nothing that the neighbour exports. */
-    private static Kernel.Builder kernel(ModuleImage image, boolean sevenBlocks) {
+    static Kernel.Builder kernel(ModuleImage image, boolean sevenBlocks) {
         return Kernel.builder(Loads.architectureOf(image))
                 .config(Loads.config(sevenBlocks).toBuilder().modversions(false).build());
     }
 
-    private static CountingAllocator allocator(ModuleImage image, boolean sevenBlocks) {
+    static CountingAllocator allocator(ModuleImage image, boolean sevenBlocks) {
         return new CountingAllocator(
                 Loads.allocator(Loads.architectureOf(image), Loads.config(sevenBlocks), 0));
     }

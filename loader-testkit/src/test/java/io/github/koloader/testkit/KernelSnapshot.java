@@ -15,12 +15,14 @@ import java.util.Map;
  * @param memory all regions and their bytes
  * @param exports which of some names are exported
  * @param allocated what the allocator has given out
+ * @param rest stubs and registrations
  */
 record KernelSnapshot(
         List<String> modules,
         Map<String, Bytes> memory,
         List<String> exports,
-        Map<Address, Request> allocated) {
+        Map<Address, Request> allocated,
+        List<String> rest) {
     static KernelSnapshot of(Kernel kernel, CountingAllocator allocator, List<String> names) {
         Map<String, Bytes> memory = new LinkedHashMap<>();
         kernel.memory()
@@ -34,10 +36,15 @@ record KernelSnapshot(
                                                 + module.state()
                                                 + module.referenceCount()
                                                 + module.users()
+                                                + module.uses()
+                                                + module.taints()
+                                                + module.blockAddresses()
+                                                + module.parameters()
                                                 + module.exports())
                         .toList(),
                 memory,
                 names.stream().filter(name -> kernel.exported(name).isPresent()).toList(),
-                allocator.out());
+                allocator.out(),
+                List.of(kernel.stubs().toString(), kernel.registry().all().toString()));
     }
 }

@@ -1,5 +1,7 @@
 package io.github.koloader.internal.load;
 
+import io.github.koloader.Errno;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
@@ -43,8 +45,10 @@ final class Admit {
             int perCpu,
             Undo undo) {
         Admit admit = new Admit(kernel, checked, module, undo);
+        kernel.step(FaultPoint.ADMISSION, module.name);
         admit.list();
         admit.allocatePerCpu(perCpu);
+        kernel.step(FaultPoint.SPECIAL_SECTIONS, module.name);
         admit.checkSpecialSections(special);
     }
 
@@ -118,14 +122,21 @@ final class Admit {
         if (section.size() < 0
                 || section.size() > Integer.MAX_VALUE - 8
                 || Long.bitCount(alignment) != 1) {
-            throw Failures.noPerCpuMemory(module.name, section.size());
+            throw Failures.noPerCpuMemory(Errno.ENOMEM, module.name, section.size());
+        }
+        Errno fault = kernel.fault(FaultPoint.PER_CPU_MEMORY, module.name);
+        if (fault != null) {
+            throw Failures.noPerCpuMemory(fault, module.name, section.size());
         }
         Request request =
                 new Request(module.name, Purpose.PER_CPU, Set.of(), section.size(), alignment);
         Address base =
                 kernel.allocator
                         .allocate(request)
-                        .orElseThrow(() -> Failures.noPerCpuMemory(module.name, section.size()));
+                        .orElseThrow(
+                                () ->
+                                        Failures.noPerCpuMemory(
+                                                Errno.ENOMEM, module.name, section.size()));
         undo.add(() -> kernel.allocator.free(base, request));
         module.perCpuBase = base.value();
         module.perCpuRequest = request;
@@ -141,6 +152,7 @@ final class Admit {
         if (!config.atLeast(6, 4)) {
             taintByName(kernel.taints.contains(Taint.PROPRIETARY_MODULE));
         }
+        kernel.step(FaultPoint.EXPORT_VERSIONS, module.name);
         boolean unversioned =
                 special.ksymtab() != 0 && special.kcrctab() == 0
                         || special.ksymtabGpl() != 0 && special.kcrctabGpl() == 0;

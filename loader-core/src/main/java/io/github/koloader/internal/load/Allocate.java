@@ -1,5 +1,6 @@
 package io.github.koloader.internal.load;
 
+import io.github.koloader.FaultPoint;
 import io.github.koloader.image.Section;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
@@ -50,6 +51,7 @@ final class Allocate {
         if (block.size() == 0) {
             return new PlacedBlock(block, 0, new byte[0], List.of());
         }
+        kernel.step(block.isInit() ? FaultPoint.INIT_MEMORY : FaultPoint.CORE_MEMORY, name);
         Request request =
                 new Request(
                         name,
@@ -127,6 +129,7 @@ final class Allocate {
 
     /** An address for the kernel's temporary copy of the file, and its return. */
     static Address image(KernelState kernel, String name, long size, Undo undo) {
+        kernel.step(FaultPoint.IMAGE_MEMORY, name);
         Request request =
                 new Request(
                         name,

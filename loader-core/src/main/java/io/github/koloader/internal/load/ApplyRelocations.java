@@ -1,5 +1,6 @@
 package io.github.koloader.internal.load;
 
+import io.github.koloader.FaultPoint;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.PlacedModule;
 import io.github.koloader.arch.PlacedSection;
@@ -75,6 +76,7 @@ final class ApplyRelocations {
             if (target <= 0 || target >= placement.count() || !placement.alloc(target)) {
                 continue;
             }
+            kernel.step(FaultPoint.RELOCATIONS, module.name);
             if ((placement.flags(table.section()) & SectionFlags.RELA_LIVEPATCH) != 0) {
                 continue; // livepatch applies these itself
             }

@@ -1,6 +1,7 @@
 package io.github.koloader.internal.load;
 
 import com.google.common.collect.ImmutableSet;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.image.FileHeader;
@@ -82,6 +83,7 @@ final class CheckImage {
         }
         Optional<String> given = modinfo.firstRaw("name");
         String provisional = given.orElse("(missing .modinfo section or name field)");
+        kernel.step(FaultPoint.SECTION_INDEX, given.orElse(""));
         if (image.symbolSection() == 0) {
             throw Failures.noSymbols(provisional);
         }
@@ -104,10 +106,13 @@ final class CheckImage {
                 && structure.size() != kernel.config.structModuleSize().getAsLong()) {
             throw Failures.thisModuleSize(infoName);
         }
+        kernel.step(FaultPoint.BLACKLIST, infoName);
         if (kernel.config.moduleBlacklist().contains(infoName)) {
             throw Failures.blacklisted(infoName);
         }
+        kernel.step(FaultPoint.STRUCT_VERSION, infoName);
         checkStructModuleVersion(infoName);
+        kernel.step(FaultPoint.MODINFO, infoName);
         checkVermagic(infoName);
         boolean livepatch = modinfo.has("livepatch");
         CheckedImage checked =

@@ -1,5 +1,6 @@
 package io.github.koloader.internal.load;
 
+import io.github.koloader.FaultPoint;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadObserver.Point;
@@ -66,13 +67,16 @@ public final class LoadSequence {
     private LoadedModule load(ModuleImage image, LoadRequest request) {
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
+        kernel.step(FaultPoint.SIGNATURE, image.name().orElse(""));
         CheckedImage given = CheckImage.run(kernel, image);
         if (config.atLeast(6, 4)) {
             Admit.refuseDuplicate(kernel, given.name());
         }
+        kernel.step(FaultPoint.ARCH_SECTIONS, given.name());
         SectionPlan plan = architecture.planSections(image, config, given.name());
         CheckedImage checked = given.withImage(plan.image());
         List<Section> sections = plan.image().sections();
+        kernel.step(FaultPoint.SECTION_RIGHTS, checked.name());
         refuseWritableCode(checked, sections);
         SpecialSections special = SpecialSections.find(sections);
         int perCpu = config.smp() ? special.perCpu() : 0;
@@ -107,6 +111,7 @@ public final class LoadSequence {
                 () ->
                         kernel.stubs.takeBack(
                                 stubs, stubsEnd[0] < 0 ? kernel.stubs.count() : stubsEnd[0]));
+        kernel.step(FaultPoint.SYMBOLS, module.name);
         module.symbolValues = ResolveSymbols.run(kernel, checked, module, perCpu);
         stubsEnd[0] = kernel.stubs.count();
         linesAreLogged = false;
@@ -114,6 +119,7 @@ public final class LoadSequence {
         reached(Point.RESOLVED, module);
         PlacedModule placed = ApplyRelocations.placed(kernel, module, plan);
         ApplyRelocations.run(kernel, module, placed);
+        kernel.step(FaultPoint.POST_RELOCATION, module.name);
         PostRelocation.run(kernel, checked, module, special.exceptionTable(), perCpu);
         int structure = checked.thisModule().section();
         module.init = Finalize.entry(kernel, module, structure, checked.thisModule().init());
@@ -122,12 +128,21 @@ public final class LoadSequence {
                         ? Finalize.entry(kernel, module, structure, checked.thisModule().exit())
                         : 0;
         reached(Point.RELOCATED, module);
+        kernel.step(FaultPoint.ARCH_FINALIZE, module.name);
         architecture.finalizeModule(placed);
+        kernel.step(FaultPoint.ARGUMENT_MEMORY, module.name);
+        kernel.step(FaultPoint.FORMATION, module.name);
         Finalize.run(kernel, module, special, undo);
         reached(Point.FORMED, module);
         linesAreLogged = true; // as they come, or by another load that init begins
+        kernel.step(FaultPoint.PREPARE_COMING, module.name);
+        kernel.step(FaultPoint.PARAMETERS, module.name);
         ParseParameters.run(kernel, module, undo);
+        kernel.step(FaultPoint.SYSFS, module.name);
         SetUpSysfs.run(kernel, module, undo);
+        if (checked.livepatch()) {
+            kernel.step(FaultPoint.LIVEPATCH_MEMORY, module.name);
+        }
         RunInit.run(kernel, module, undo);
         linesAreLogged = false;
         module.dropFile();

@@ -2,6 +2,7 @@ package io.github.koloader.internal.load;
 
 import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.ModuleState;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
@@ -20,6 +21,7 @@ final class RunInit {
 
     static void run(KernelState kernel, LoadedModule module, Undo undo) {
         undo.add(() -> module.state = ModuleState.GOING);
+        kernel.step(FaultPoint.INIT_RECORD, module.name);
         if (module.init != 0) {
             int result = kernel.executor.call(call(kernel, module, Phase.INIT, module.init));
             module.initResult = result;

@@ -1,6 +1,7 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.Executor.Phase;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.LoadException;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
@@ -25,6 +26,7 @@ public final class Unload {
         if (!kernel.config.modUnload()) {
             throw Failures.cannotUnload();
         }
+        kernel.step(FaultPoint.UNLOAD, name);
         LoadedModule module = kernel.modules.get(name);
         if (module == null || module.state == ModuleState.UNFORMED) {
             throw Failures.notLoaded(name);
@@ -48,6 +50,9 @@ public final class Unload {
                 throw Failures.inUse(name, "");
             }
             kernel.taint(Taint.FORCED_RMMOD);
+        }
+        if (module.exit != 0) {
+            kernel.step(FaultPoint.EXIT, name);
         }
         module.state = ModuleState.GOING;
         try {
