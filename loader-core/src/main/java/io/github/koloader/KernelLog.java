@@ -32,6 +32,7 @@ public final class KernelLog {
     private final Clock clock;
     private final Instant start;
     private final List<Entry> entries = new ArrayList<>();
+    private long added;
 
     /**
      * An empty log; {@code clock} says how much time has passed since now.
@@ -52,6 +53,7 @@ public final class KernelLog {
         if (entries.size() == LIMIT) {
             entries.subList(0, LIMIT / 8).clear();
         }
+        added++;
         entries.add(new Entry(line, Duration.between(start, clock.instant())));
     }
 
@@ -81,6 +83,24 @@ public final class KernelLog {
     /** {@return all entries, oldest first; a view} */
     public List<Entry> entries() {
         return Collections.unmodifiableList(entries);
+    }
+
+    /** {@return how many lines were ever added, those dropped or cleared since included} */
+    public long added() {
+        return added;
+    }
+
+    /**
+     * {@return the lines added since there were {@code before} of them, oldest first, as far as
+     * they are still there}
+     *
+     * @param before what {@link #added()} was
+     */
+    public List<LogLine> since(long before) {
+        int kept = (int) Math.min(entries.size(), Math.max(0, added - before));
+        return entries.subList(entries.size() - kept, entries.size()).stream()
+                .map(Entry::line)
+                .toList();
     }
 
     /** {@return the texts of all lines, oldest first} */

@@ -36,12 +36,14 @@ public final class ModuleImage {
     private final int symbolSection;
     private final SymbolTable symbols;
     private final ImmutableList<RelocationTable> relocations;
+    private final boolean byName;
     private @Nullable Modinfo modinfo; // found when first asked for; two threads may both find it
 
     private ModuleImage(Builder builder) {
         this.machine = builder.machine;
         this.flags = builder.flags;
         this.encoding = builder.encoding;
+        this.byName = builder.byName;
         this.sections = ImmutableList.copyOf(builder.sections);
         long end = 0;
         int symtab = 0;
@@ -76,7 +78,7 @@ public final class ModuleImage {
     }
 
     private Modinfo findModinfo() {
-        int index = allocatedSectionIndex(".modinfo");
+        int index = ownSectionIndex(".modinfo");
         return index == 0 ? Modinfo.EMPTY : new Modinfo(sections.get(index).contents());
     }
 
@@ -97,6 +99,7 @@ public final class ModuleImage {
     /** {@return a builder with everything that this image has} */
     public Builder toBuilder() {
         Builder builder = new Builder(machine, encoding).flags(flags).fileSize(fileSize);
+        builder.byName = byName;
         builder.sections.addAll(sections);
         return builder;
     }
@@ -178,6 +181,28 @@ public final class ModuleImage {
         return 0;
     }
 
+    /**
+     * {@return the same image as kernels since 6.4 look at it: {@link #modinfo()} and {@link
+     * #thisModule()} are found by name, whether they take memory or not}
+     *
+     * @kernel kernel/module/main.c, find_any_unique_sec()
+     */
+    public ModuleImage foundByName() {
+        if (byName
+                || sectionIndex(".modinfo") == ownSectionIndex(".modinfo")
+                        && sectionIndex(THIS_MODULE) == ownSectionIndex(THIS_MODULE)) {
+            return this;
+        }
+        Builder builder = toBuilder();
+        builder.byName = true;
+        return builder.build();
+    }
+
+    /** Index of a section that describes the module, or 0. */
+    private int ownSectionIndex(String name) {
+        return byName ? sectionIndex(name) : allocatedSectionIndex(name);
+    }
+
     /** {@return index of the first symbol table, or 0} */
     public int symbolSection() {
         return symbolSection;
@@ -202,7 +227,10 @@ public final class ModuleImage {
         return relocations.stream().filter(table -> table.target() == section).toList();
     }
 
-    /** {@return contents of {@code .modinfo}, if it is allocated as it has to be; else nothing} */
+    /**
+     * {@return contents of {@code .modinfo}; nothing if it is not allocated, as it has to be for
+     * kernels before 6.4, unless {@link #foundByName()} says otherwise}
+     */
     public Modinfo modinfo() {
         Modinfo found = modinfo;
         if (found == null) {
@@ -233,7 +261,7 @@ public final class ModuleImage {
 
     /** {@return the module's own structure; empty if the file has none} */
     public Optional<ThisModule> thisModule() {
-        int index = allocatedSectionIndex(THIS_MODULE);
+        int index = ownSectionIndex(THIS_MODULE);
         if (index == 0) {
             return Optional.empty();
         }
@@ -459,6 +487,7 @@ public final class ModuleImage {
         private final Encoding encoding;
         private int flags;
         private long fileSize = -1;
+        private boolean byName;
         private final List<Section> sections = new ArrayList<>();
 
         private Builder(int machine, Encoding encoding) {

@@ -30,6 +30,11 @@ public final class Failures {
         return LoadException.silent(errno, "a fault was injected into " + name + " at " + point);
     }
 
+    /** The parameters are a bad pointer. */
+    public static LoadException unreadableParameters() {
+        return LoadException.silent(Errno.EFAULT, "the parameters are a bad pointer");
+    }
+
     /** The file is for another machine. */
     public static LoadException wrongArchitecture(int machine) {
         return failure(Errno.ENOEXEC, ERR, "Invalid architecture in ELF header: %d", machine);

@@ -14,6 +14,7 @@ import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
+import io.github.koloader.LoadRequest;
 import io.github.koloader.Module;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
@@ -134,6 +135,11 @@ final class FailuresTest {
                         Images.withType(noModinfo, ".symtab", SectionType.PROGBITS),
                         Errno.ENOEXEC,
                         "(missing .modinfo section or name field): module has no symbols (stripped?)"),
+                call(
+                        "unreadableParameters",
+                        kernel -> kernel.load(plain, new LoadRequest(null, false, false, false)),
+                        Errno.EFAULT,
+                        ""),
                 load(
                         "noModuleFound",
                         Images.withRenamed(plain, ModuleImage.THIS_MODULE, ".data"),

@@ -3,11 +3,13 @@ package io.github.koloader.elf;
 import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
+import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.internal.Decompressor;
 import io.github.koloader.elf.internal.ElfFailures;
 import io.github.koloader.elf.internal.ElfParser;
+import io.github.koloader.elf.internal.ElfRules;
 import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
@@ -31,29 +33,42 @@ public final class KoReader {
     /** Bytes that a module may have by default: 256 MiB. */
     public static final long DEFAULT_LIMIT = 256L << 20;
 
-    private static final KoReader ANY = new KoReader(null, DEFAULT_LIMIT);
+    private static final KoReader ANY = new KoReader(null, ElfRules.LINUX_6_1, DEFAULT_LIMIT);
 
     private final @Nullable Architecture expected;
+    private final ElfRules rules;
     private final long limit;
 
-    private KoReader(@Nullable Architecture expected, long limit) {
+    private KoReader(@Nullable Architecture expected, ElfRules rules, long limit) {
         this.expected = expected;
+        this.rules = rules;
         this.limit = limit;
     }
 
-    /** {@return a reader of modules for every machine} */
+    /** {@return a reader of modules for every machine, as Linux 6.1 checks them} */
     public static KoReader any() {
         return ANY;
     }
 
     /**
      * {@return a reader of modules for one architecture, which goes by its class and byte order as
-     * its kernel does}
+     * its kernel does, here Linux 6.1}
      *
      * @param architecture whose modules it reads
      */
     public static KoReader of(Architecture architecture) {
-        return new KoReader(requireNonNull(architecture), DEFAULT_LIMIT);
+        return new KoReader(requireNonNull(architecture), ElfRules.LINUX_6_1, DEFAULT_LIMIT);
+    }
+
+    /**
+     * {@return a reader of modules for one architecture and kernel: versions differ in what they
+     * check, in which order, and what they say}
+     *
+     * @param architecture whose modules it reads
+     * @param config which kernel
+     */
+    public static KoReader of(Architecture architecture, KernelConfig config) {
+        return new KoReader(requireNonNull(architecture), ElfRules.of(config), DEFAULT_LIMIT);
     }
 
     /**
@@ -63,7 +78,7 @@ public final class KoReader {
      */
     public KoReader withLimit(long bytes) {
         checkArgument(bytes >= 0 && bytes <= Integer.MAX_VALUE - 8, "limit %s", bytes);
-        return new KoReader(expected, bytes);
+        return new KoReader(expected, rules, bytes);
     }
 
     /**
@@ -108,7 +123,12 @@ public final class KoReader {
      * @return the module in them
      */
     public ModuleImage readImage(Bytes bytes) {
-        return ElfParser.parse(unpack(bytes), expected);
+        return ElfParser.parse(unpack(bytes), expected, rules);
+    }
+
+    /** Reads unpacked bytes as a kernel does, which takes packed ones for something else. */
+    ModuleImage readPlain(Bytes bytes, boolean ignoreVersions) {
+        return ElfParser.parse(bytes, expected, ignoreVersions ? rules.ignoringVersions() : rules);
     }
 
     /**

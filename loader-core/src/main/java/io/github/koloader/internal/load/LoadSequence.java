@@ -19,6 +19,7 @@ import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.Layout;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The line of passes from an image to a live module, and what is taken back if one of them fails.
@@ -64,7 +65,8 @@ public final class LoadSequence {
         }
     }
 
-    private LoadedModule load(ModuleImage image, LoadRequest request) {
+    private LoadedModule load(ModuleImage file, LoadRequest request) {
+        ModuleImage image = config.atLeast(6, 4) ? file.foundByName() : file;
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
         kernel.step(FaultPoint.SIGNATURE, image.name().orElse(""));
@@ -98,7 +100,7 @@ public final class LoadSequence {
                         checked.name(),
                         plan.image(),
                         placement,
-                        request.parameters(),
+                        Objects.requireNonNullElse(request.parameters(), ""),
                         checked.taints(),
                         kernel.facades);
         Admit.run(kernel, checked, module, special, perCpu, undo);
@@ -130,6 +132,9 @@ public final class LoadSequence {
         reached(Point.RELOCATED, module);
         kernel.step(FaultPoint.ARCH_FINALIZE, module.name);
         architecture.finalizeModule(placed);
+        if (request.parameters() == null) {
+            throw Failures.unreadableParameters();
+        }
         kernel.step(FaultPoint.ARGUMENT_MEMORY, module.name);
         kernel.step(FaultPoint.FORMATION, module.name);
         Finalize.run(kernel, module, special, undo);

@@ -8,7 +8,8 @@ import java.util.Locale;
 
 /**
  * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of
- * Linux 6.1, unless the comment says that they are ours, for what Linux does not look at.
+ * Linux 6.1, unless the comment names other versions, or says that they are ours, for what Linux
+ * does not look at.
  */
 public final class ElfFailures {
     private ElfFailures() {}
@@ -18,8 +19,13 @@ public final class ElfFailures {
     }
 
     private static LoadException failure(Errno errno, String format, Object... arguments) {
+        return failure(errno, LogLevel.ERR, format, arguments);
+    }
+
+    private static LoadException failure(
+            Errno errno, LogLevel level, String format, Object... arguments) {
         return new LoadException(
-                errno, new LogLine(LogLevel.ERR, String.format(Locale.ROOT, format, arguments)));
+                errno, new LogLine(level, String.format(Locale.ROOT, format, arguments)));
     }
 
     /** No memory for a copy of the file. */
@@ -104,6 +110,103 @@ public final class ElfFailures {
         return failure(
                 "Invalid ELF section name in module (section %d type %s)",
                 index, Integer.toUnsignedString(type));
+    }
+
+    /** Up to 5.17: the header is not that of a module; the kernel says nothing. */
+    public static LoadException unnamed(LoadException failure) {
+        return LoadException.silent(Errno.ENOEXEC, failure.dmesg());
+    }
+
+    /** Up to 5.17: a section does not lie in the file. */
+    public static LoadException truncated(long length) {
+        return failure("Module len %d truncated", length);
+    }
+
+    /** Ours: up to 5.17 names are wherever {@code e_shstrndx} leads. */
+    public static LoadException namesOutside(int index) {
+        return failure("names of sections are said to be in section %d, which there is not", index);
+    }
+
+    /** Since 6.12: the name table is no string table. */
+    public static LoadException nameTableType(int type) {
+        return failure("Invalid ELF section name table type: %s", Integer.toUnsignedString(type));
+    }
+
+    /** Since 6.12: the symbols' strings are no string table. */
+    public static LoadException stringTableType(int type) {
+        return failure("Invalid ELF symbol string table type: %s", Integer.toUnsignedString(type));
+    }
+
+    /** Since 6.4: a second {@code .modinfo}. */
+    public static LoadException severalModinfo() {
+        return failure("Only one .modinfo section must exist.");
+    }
+
+    /** Since 6.4: no symbol table, or a second one. */
+    public static LoadException noSymbols(String name) {
+        return failure(
+                Errno.ENOEXEC, LogLevel.WARNING, "%s: module has no symbols (stripped?)", name);
+    }
+
+    /** 6.4 to 6.11: no {@code struct module}, or a second one. */
+    public static LoadException severalThisModules(String name) {
+        return failure("module %s: Only one .gnu.linkonce.this_module section must exist.", name);
+    }
+
+    /** Since 6.12: no {@code struct module}, or a second one. */
+    public static LoadException notOneThisModule(String name) {
+        return failure(
+                "module %s: Exactly one .gnu.linkonce.this_module section must exist.", name);
+    }
+
+    /** Since 6.4: {@code struct module} is of type NOBITS. */
+    public static LoadException thisModuleWithoutContents(String name) {
+        return failure("module %s: .gnu.linkonce.this_module section must have a size set", name);
+    }
+
+    /** Since 6.4: {@code struct module} takes no memory. */
+    public static LoadException thisModuleNotAllocated(String name) {
+        return failure(
+                "module %s: .gnu.linkonce.this_module must occupy memory during process execution",
+                name);
+    }
+
+    /** Since 6.4: {@code struct module} of another size than the kernel's. */
+    public static LoadException thisModuleSize(String name) {
+        return failure(
+                "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
+                        + " at run time",
+                name);
+    }
+
+    /** Since 6.13: symbols without strings. */
+    public static LoadException emptyStringTable() {
+        return failure("empty symbol string table");
+    }
+
+    /** Since 6.13: the strings do not begin with NUL. */
+    public static LoadException stringTableBeginning() {
+        return failure("symbol string table missing leading NUL");
+    }
+
+    /** Since 6.13: the strings do not end in NUL. */
+    public static LoadException stringTableUnterminated() {
+        return failure("symbol string table isn't NUL terminated");
+    }
+
+    /** Since 6.13: a symbol's name does not lie in the strings. */
+    public static LoadException symbolNameOutside() {
+        return failure("symbol name out of bounds in string table");
+    }
+
+    /** Since 6.14: CRCs for long names without the names, or the other way round. */
+    public static LoadException extendedVersionsIncomplete() {
+        return failure("extended version crc+name presence does not match");
+    }
+
+    /** Since 6.14: fewer long names than CRCs for them. */
+    public static LoadException extendedVersionsWithoutNames() {
+        return failure("more extended version crcs than names");
     }
 
     /** Ours: a name that does not even lie in the file, of a section that Linux does not check. */

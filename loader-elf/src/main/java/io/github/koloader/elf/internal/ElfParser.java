@@ -37,12 +37,15 @@ public final class ElfParser {
 
     private final Bytes file;
     private final @Nullable Architecture expected;
+    private final ElfRules rules;
     private final Encoding encoding;
     private long nameBytes;
 
-    private ElfParser(Bytes file, @Nullable Architecture expected, Encoding encoding) {
+    private ElfParser(
+            Bytes file, @Nullable Architecture expected, ElfRules rules, Encoding encoding) {
         this.file = file;
         this.expected = expected;
+        this.rules = rules;
         this.encoding = encoding;
     }
 
@@ -51,11 +54,12 @@ public final class ElfParser {
      *
      * @param file all of its bytes
      * @param expected the architecture it must be for; {@code null} for any
+     * @param rules what is checked
      * @throws LoadException ENOEXEC with the kernel's message
      */
-    public static ModuleImage parse(Bytes file, @Nullable Architecture expected) {
+    public static ModuleImage parse(Bytes file, @Nullable Architecture expected, ElfRules rules) {
         Encoding encoding = expected != null ? expected.encoding() : encodingOf(file);
-        return new ElfParser(file, expected, encoding).parse();
+        return new ElfParser(file, expected, rules, encoding).parse();
     }
 
     /**
@@ -106,32 +110,55 @@ public final class ElfParser {
 
     private ModuleImage parse() {
         if (file.size() < ElfConstants.headerSize(encoding)) {
-            throw ElfFailures.headerTooShort(file.size());
+            throw refused(ElfFailures.headerTooShort(file.size()));
         }
         if (!file.matches(0, MAGIC)) {
-            throw ElfFailures.wrongMagic();
+            throw refused(ElfFailures.wrongMagic());
         }
         int type = file.unsignedShort(ElfConstants.E_TYPE, encoding);
         if (type != ElfConstants.ET_REL) {
-            throw ElfFailures.wrongType(type);
+            throw refused(ElfFailures.wrongType(type));
         }
         int machine = file.unsignedShort(ElfConstants.E_MACHINE, encoding);
         int flags = file.readInt(ElfConstants.flagsAt(encoding), encoding);
         if (expected != null && !expected.accepts(header(machine, flags))) {
-            throw ElfFailures.wrongMachine(machine);
+            throw refused(ElfFailures.wrongMachine(machine));
         }
         int headerSize = ElfConstants.sectionHeaderSize(encoding);
         if (file.unsignedShort(ElfConstants.shentsizeAt(encoding), encoding) != headerSize) {
-            throw ElfFailures.wrongSectionHeaderSize();
+            throw refused(ElfFailures.wrongSectionHeaderSize());
         }
         long headers = file.readWord(ElfConstants.shoffAt(encoding), encoding);
         int count = file.unsignedShort(ElfConstants.shnumAt(encoding), encoding);
         if (headers < 0
                 || headers >= file.size()
                 || (long) count * headerSize > file.size() - headers) {
-            throw ElfFailures.sectionHeadersBeyondEnd();
+            throw refused(ElfFailures.sectionHeadersBeyondEnd());
         }
-        return sections(machine, flags, (int) headers, count);
+        Header header = new Header(file, encoding, (int) headers);
+        int names = file.unsignedShort(ElfConstants.shstrndxAt(encoding), encoding);
+        long namesAt =
+                !rules.named()
+                        ? checkLengths(header, count, names)
+                        : rules.regrouped()
+                                ? checkPlacesThenNames(header, count, names)
+                                : checkSections(header, count, names);
+        ModuleImage.Builder builder =
+                ModuleImage.builder(machine, encoding).flags(flags).fileSize(file.size());
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            builder.section(section(header, i, namesAt));
+        }
+        ModuleImage image = withinBudget(builder.build());
+        if (rules.unique()) {
+            new UniqueSections(image, rules).check();
+        }
+        return image;
+    }
+
+    /** A failure of the header, of which old kernels say nothing. */
+    private LoadException refused(LoadException failure) {
+        return rules.named() ? failure : ElfFailures.unnamed(failure);
     }
 
     /** The header, with what its identification bytes say in the place of our own encoding. */
@@ -145,39 +172,123 @@ public final class ElfParser {
         return new FileHeader(named, machine, flags, file.readWord(ElfConstants.E_ENTRY, encoding));
     }
 
-    private ModuleImage sections(int machine, int flags, int headers, int count) {
-        int names = file.unsignedShort(ElfConstants.shstrndxAt(encoding), encoding);
-        if (names == 0 || names >= count) {
-            throw ElfFailures.wrongNameIndex(names, count);
+    /**
+     * As kernels before 5.18: nothing but lengths.
+     *
+     * @return where names begin in the file
+     * @kernel kernel/module.c, rewrite_section_headers()
+     */
+    private long checkLengths(Header header, int count, int names) {
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            if (header.type() != SectionType.NOBITS.code() && !header.fits(file.size())) {
+                throw ElfFailures.truncated(file.size());
+            }
         }
-        Header header = new Header(file, encoding, headers);
+        if (names >= count) {
+            throw ElfFailures.namesOutside(names);
+        }
+        header.at(names);
+        return header.offset();
+    }
+
+    /** As kernels of 5.18 to 6.11. */
+    private long checkSections(Header header, int count, int names) {
+        checkNameIndex(names, count);
         header.at(names);
         if (!header.fits(file.size())) {
             throw ElfFailures.nameTableBeyondEnd(header.type());
         }
+        checkNameTable(header);
+        long namesAt = header.offset();
+        long namesSize = header.size();
+        checkSectionZero(header);
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            int type = header.type();
+            if (type == SectionType.NULL.code() || type == SectionType.NOBITS.code()) {
+                continue;
+            }
+            if (type == SectionType.SYMTAB.code()) {
+                checkLink(header.link(), count);
+            }
+            if (!header.fits(file.size())) {
+                throw ElfFailures.sectionBeyondEnd(i, type);
+            }
+            if ((header.flags() & SectionFlags.ALLOC) != 0) {
+                checkName(header, i, namesSize);
+            }
+        }
+        return namesAt;
+    }
+
+    /**
+     * As kernels since 6.12.
+     *
+     * @kernel kernel/module/main.c, elf_validity_cache_sechdrs(), elf_validity_cache_secstrings()
+     */
+    private long checkPlacesThenNames(Header header, int count, int names) {
+        if (count > 0) { // without sections the index of names is refused below
+            checkSectionZero(header);
+        }
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            int type = header.type();
+            if (type != SectionType.NULL.code()
+                    && type != SectionType.NOBITS.code()
+                    && !header.fits(file.size())) {
+                throw ElfFailures.sectionBeyondEnd(i, type);
+            }
+        }
+        checkNameIndex(names, count);
+        header.at(names);
+        if (header.type() != SectionType.STRTAB.code()) {
+            throw ElfFailures.nameTableType(header.type());
+        }
+        checkNameTable(header);
+        long namesAt = header.offset();
+        long namesSize = header.size();
+        for (int i = 1; i < count; i++) {
+            header.at(i);
+            if (header.type() != SectionType.NULL.code()) {
+                checkName(header, i, namesSize);
+            }
+        }
+        return namesAt;
+    }
+
+    private static void checkNameIndex(int names, int count) {
+        if (names == 0 || names >= count) {
+            throw ElfFailures.wrongNameIndex(names, count);
+        }
+    }
+
+    private void checkNameTable(Header header) {
         if (header.size() == 0) {
             throw ElfFailures.emptyNameTable();
         }
-        int namesAt = (int) header.offset();
-        int namesSize = (int) header.size();
-        if (file.get(namesAt + namesSize - 1) != 0) {
+        if (file.get((int) (header.offset() + header.size() - 1)) != 0) {
             throw ElfFailures.nameTableUnterminated();
         }
+    }
+
+    private static void checkSectionZero(Header header) {
         header.at(0);
         if (header.type() != 0 || header.size() != 0 || header.address() != 0) {
             throw ElfFailures.sectionZeroInUse(header.type());
         }
-        for (int i = 1; i < count; i++) {
-            header.at(i);
-            check(header, i, count, namesSize);
+    }
+
+    private static void checkLink(int link, int count) {
+        if (link <= 0 || link >= count) {
+            throw ElfFailures.wrongLink(link, count);
         }
-        ModuleImage.Builder image =
-                ModuleImage.builder(machine, encoding).flags(flags).fileSize(file.size());
-        for (int i = 1; i < count; i++) {
-            header.at(i);
-            image.section(section(header, i, namesAt));
+    }
+
+    private static void checkName(Header header, int index, long namesSize) {
+        if (header.name() < 0 || header.name() >= namesSize) {
+            throw ElfFailures.sectionNameOutside(index, header.type());
         }
-        return withinBudget(image.build());
     }
 
     /** What a file cannot hold it must not make a reader hold, by names or tables that overlap. */
@@ -203,26 +314,9 @@ public final class ElfParser {
         return image;
     }
 
-    private void check(Header header, int index, int count, int namesSize) {
-        int type = header.type();
-        if (type == SectionType.NULL.code() || type == SectionType.NOBITS.code()) {
-            return;
-        }
-        if (type == SectionType.SYMTAB.code() && (header.link() <= 0 || header.link() >= count)) {
-            throw ElfFailures.wrongLink(header.link(), count);
-        }
-        if (!header.fits(file.size())) {
-            throw ElfFailures.sectionBeyondEnd(index, type);
-        }
-        if ((header.flags() & SectionFlags.ALLOC) != 0
-                && (header.name() < 0 || header.name() >= namesSize)) {
-            throw ElfFailures.sectionNameOutside(index, type);
-        }
-    }
-
-    private Section section(Header header, int index, int namesAt) {
+    private Section section(Header header, int index, long namesAt) {
         long nameAt = namesAt + Integer.toUnsignedLong(header.name());
-        if (nameAt >= file.size()) {
+        if (nameAt < 0 || nameAt >= file.size()) {
             throw ElfFailures.nameBeyondEnd(index, nameAt);
         }
         String name = SectionNames.read(file, (int) nameAt);
