@@ -1,8 +1,10 @@
 package io.github.koloader;
 
+import static java.util.Objects.requireNonNull;
 import static java.util.stream.Collectors.joining;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one way a load or an unload fails. Nothing half-done is left behind: memory, modules and
@@ -16,6 +18,8 @@ public final class LoadException extends RuntimeException {
 
     private final transient List<LogLine> lines;
 
+    private final transient @Nullable Diagnosis diagnosis;
+
     /**
      * A failure.
      *
@@ -27,6 +31,7 @@ public final class LoadException extends RuntimeException {
                 errno.number(),
                 lines,
                 describe(errno.name() + " (" + errno.text() + ")", lines),
+                null,
                 null);
     }
 
@@ -51,6 +56,7 @@ public final class LoadException extends RuntimeException {
                 errno.number(),
                 List.of(),
                 errno.name() + " (" + errno.text() + "): " + explanation,
+                null,
                 null);
     }
 
@@ -64,15 +70,17 @@ public final class LoadException extends RuntimeException {
         Errno errno = Errno.of(errnoNumber);
         String name =
                 errno == null ? "errno " + errnoNumber : errno.name() + " (" + errno.text() + ")";
-        return new LoadException(errnoNumber, List.of(), name + ": " + explanation, null);
+        return new LoadException(errnoNumber, List.of(), name + ": " + explanation, null, null);
     }
 
     private LoadException(
             int errnoNumber,
             List<LogLine> lines,
             String message,
-            @org.jspecify.annotations.Nullable Throwable cause) {
+            @Nullable Throwable cause,
+            @Nullable Diagnosis diagnosis) {
         super(message, cause);
+        this.diagnosis = diagnosis;
         this.errnoNumber = errnoNumber;
         this.lines = List.copyOf(lines);
     }
@@ -83,8 +91,25 @@ public final class LoadException extends RuntimeException {
      * @param cause what was thrown
      */
     public LoadException causedBy(Throwable cause) {
-        return new LoadException(
-                errnoNumber, lines, getMessage() == null ? "" : getMessage(), cause);
+        return new LoadException(errnoNumber, lines, message(), cause, diagnosis);
+    }
+
+    /**
+     * {@return the same failure, of which more is known}
+     *
+     * @param newDiagnosis what {@link #diagnosis()} answers
+     */
+    public LoadException diagnosed(Diagnosis newDiagnosis) {
+        LoadException copy =
+                new LoadException(
+                        errnoNumber, lines(), message(), getCause(), requireNonNull(newDiagnosis));
+        copy.setStackTrace(getStackTrace());
+        return copy;
+    }
+
+    private String message() {
+        String message = getMessage();
+        return message == null ? "" : message;
     }
 
     private static String describe(String name, List<LogLine> lines) {
@@ -129,6 +154,19 @@ public final class LoadException extends RuntimeException {
      */
     public List<LogLine> lines() {
         return lines == null ? List.of() : lines;
+    }
+
+    /**
+     * {@return what is wrong, where in the file, and what to do: for people, and beyond what the
+     * kernel says; if nothing better is known, what the error means in general}
+     */
+    public Diagnosis diagnosis() {
+        return diagnosis == null ? Diagnosis.ofErrno(errnoNumber, message()) : diagnosis;
+    }
+
+    /** {@return whether {@link #diagnosis()} is more than what the error means in general} */
+    public boolean isDiagnosed() {
+        return diagnosis != null;
     }
 
     /** {@return the texts of {@link #lines()}, separated by newlines} */

@@ -27,6 +27,7 @@ final class LayeringTest {
                     "KernelConfig",
                     "KernelVersion",
                     "LoadException",
+                    "Diagnosis",
                     "Errno",
                     "LogLevel",
                     "LogLine");

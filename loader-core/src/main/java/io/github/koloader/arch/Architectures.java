@@ -116,6 +116,16 @@ public final class Architectures {
                         architecture.name().equals(name) || architecture.aliases().contains(name));
     }
 
+    /**
+     * {@return the name that people know an {@code e_machine} by, such as {@code arm64}; {@code
+     * machine N} if it is not a known one}
+     *
+     * @param elfMachine {@code e_machine}, 0 … 65535
+     */
+    public static String machineName(int elfMachine) {
+        return Machines.name(elfMachine);
+    }
+
     private static Optional<Architecture> first(Predicate<Architecture> wanted) {
         return OURS.stream()
                 .filter(wanted)

@@ -174,7 +174,7 @@ public final class RelocationEntry {
     }
 
     private LoadException rejected(Kind kind, long target, long addend, long value) {
-        return architecture.rejection(
+        RelocationFailure failure =
                 new RelocationFailure(
                         kind,
                         module.config(),
@@ -188,6 +188,10 @@ public final class RelocationEntry {
                         p(),
                         value,
                         offset,
-                        place.size()));
+                        place.size());
+        String section = module.image().section(table.target()).name();
+        return architecture
+                .rejection(failure)
+                .diagnosed(RelocationDiagnosis.of(architecture, failure, section));
     }
 }

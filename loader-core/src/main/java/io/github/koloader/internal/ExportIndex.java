@@ -156,6 +156,25 @@ public final class ExportIndex {
         return best;
     }
 
+    /** The module that exports a name according to the kernel's build, loaded or not. */
+    public Optional<String> exporterOf(String name) {
+        return kernel.exporterOf(name);
+    }
+
+    /** Up to three exports with names that look like this one. */
+    public List<String> similarTo(String name) {
+        SimilarNames similar = new SimilarNames(name);
+        for (Export bucket : buckets) {
+            for (Export export = bucket; export != null; export = export.next) {
+                if (export.owner != null && export.name.length <= SimilarNames.LONGEST) {
+                    similar.consider(export.name());
+                }
+            }
+        }
+        kernel.names().limit(SimilarNames.CONSIDERED).forEach(similar::consider);
+        return similar.best();
+    }
+
     /** The export of that name that a GPL-compatible module sees, or {@code null}. */
     public @Nullable Export find(String name) {
         return find(name.getBytes(ISO_8859_1));

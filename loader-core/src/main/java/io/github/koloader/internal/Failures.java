@@ -8,6 +8,7 @@ import io.github.koloader.FaultPoint;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
+import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.RelocationFailure;
 import java.util.List;
 import java.util.Locale;
@@ -27,7 +28,8 @@ public final class Failures {
 
     /** A test has made a step fail. */
     public static LoadException injected(FaultPoint point, String name, Errno errno) {
-        return LoadException.silent(errno, "a fault was injected into " + name + " at " + point);
+        return LoadException.silent(errno, "a fault was injected into " + name + " at " + point)
+                .diagnosed(Diagnoses.injected(point, name));
     }
 
     /** The parameters are a bad pointer. */
@@ -36,35 +38,44 @@ public final class Failures {
     }
 
     /** The file is for another machine. */
-    public static LoadException wrongArchitecture(int machine) {
-        return failure(Errno.ENOEXEC, ERR, "Invalid architecture in ELF header: %d", machine);
+    public static LoadException wrongArchitecture(int machine, Architecture architecture) {
+        return failure(Errno.ENOEXEC, ERR, "Invalid architecture in ELF header: %d", machine)
+                .diagnosed(Diagnoses.wrongArchitecture(machine, architecture));
     }
 
     /** No symbol table. */
     public static LoadException noSymbols(String name) {
-        return failure(Errno.ENOEXEC, WARNING, "%s: module has no symbols (stripped?)", name);
+        return failure(Errno.ENOEXEC, WARNING, "%s: module has no symbols (stripped?)", name)
+                .diagnosed(Diagnoses.noSymbols(name));
     }
 
     /** Ours: the symbol table's strings are no section. */
     public static LoadException noStrings(String name, int link) {
         return failure(
-                Errno.ENOEXEC, ERR, "%s: symbol table has section %d for its strings", name, link);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: symbol table has section %d for its strings",
+                        name,
+                        link)
+                .diagnosed(Diagnoses.noStrings(name, link));
     }
 
     /** No {@code struct module}. */
     public static LoadException noModuleFound(String name) {
-        return failure(Errno.ENOEXEC, WARNING, "%s: No module found in object", name);
+        return failure(Errno.ENOEXEC, WARNING, "%s: No module found in object", name)
+                .diagnosed(Diagnoses.noModuleFound(name));
     }
 
     /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
     public static LoadException thisModuleTooSmall(String section, long offset, long size) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "section %s at offset 0x%x: %d bytes hold no struct module",
-                section,
-                offset,
-                size);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "section %s at offset 0x%x: %d bytes hold no struct module",
+                        section,
+                        offset,
+                        size)
+                .diagnosed(Diagnoses.thisModuleTooSmall(section, offset, size));
     }
 
     /**
@@ -73,82 +84,95 @@ public final class Failures {
      */
     public static LoadException entryOutsideStructure(String name, long offset) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: entry point at offset 0x%x lies outside struct module",
-                name,
-                offset);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: entry point at offset 0x%x lies outside struct module",
+                        name,
+                        offset)
+                .diagnosed(Diagnoses.entryOutsideStructure(name, offset));
     }
 
     /** Since 6.4: its size is not that of this kernel's {@code struct module}. */
-    public static LoadException thisModuleSize(String name) {
+    public static LoadException thisModuleSize(String name, long size, long expected) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
-                        + " at run time",
-                name);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
+                                + " at run time",
+                        name)
+                .diagnosed(Diagnoses.thisModuleSize(name, size, expected));
     }
 
     /** Named by {@code module_blacklist=}. */
     public static LoadException blacklisted(String name) {
-        return failure(Errno.EPERM, ERR, "Module %s is blacklisted", name);
+        return failure(Errno.EPERM, ERR, "Module %s is blacklisted", name)
+                .diagnosed(Diagnoses.blacklisted(name));
     }
 
     /** {@code module_layout} has another CRC, or none and forced loading is off. */
-    public static LoadException wrongStructModuleVersion(String name, List<LogLine> lines) {
-        return lines.isEmpty()
-                ? LoadException.silent(
-                        Errno.ENOEXEC,
-                        name + " has no version of module_layout and forced loading is off")
-                : new LoadException(Errno.ENOEXEC, lines);
+    public static LoadException wrongStructModuleVersion(
+            String name, List<LogLine> lines, String facts) {
+        LoadException failure =
+                lines.isEmpty()
+                        ? LoadException.silent(
+                                Errno.ENOEXEC,
+                                name + " has no version of module_layout and forced loading is off")
+                        : new LoadException(Errno.ENOEXEC, lines);
+        return failure.diagnosed(Diagnoses.wrongStructModuleVersion(name, facts));
     }
 
     /** No vermagic, and forced loading is off. */
     public static LoadException noVermagic(String name) {
         return LoadException.silent(
-                Errno.ENOEXEC, name + " has no vermagic and forced loading is off");
+                        Errno.ENOEXEC, name + " has no vermagic and forced loading is off")
+                .diagnosed(Diagnoses.noVermagic(name));
     }
 
     /** Another vermagic. */
-    public static LoadException wrongVermagic(String name, String vermagic, String expected) {
+    public static LoadException wrongVermagic(
+            String name, String vermagic, String expected, boolean withCrcs) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: version magic '%s' should be '%s'",
-                name,
-                vermagic,
-                expected);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: version magic '%s' should be '%s'",
+                        name,
+                        vermagic,
+                        expected)
+                .diagnosed(Diagnoses.wrongVermagic(name, vermagic, expected, withCrcs));
     }
 
     /** A livepatch module without livepatch. */
     public static LoadException noLivepatch(String name) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: module is marked as livepatch module, but livepatch support is disabled",
-                name);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: module is marked as livepatch module, but livepatch support is disabled",
+                        name)
+                .diagnosed(Diagnoses.noLivepatch(name));
     }
 
     /** A section that can be written and executed. */
     public static LoadException writableAndExecutable(String name, String section, int index) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: section %s (index %d) has invalid WRITE|EXEC flags",
-                name,
-                section,
-                index);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: section %s (index %d) has invalid WRITE|EXEC flags",
+                        name,
+                        section,
+                        index)
+                .diagnosed(Diagnoses.writableAndExecutable(section, index));
     }
 
     /** No memory for the module. */
     public static LoadException noMemory(String name, long size) {
-        return LoadException.silent(Errno.ENOMEM, "no room for " + size + " bytes of " + name);
+        return LoadException.silent(Errno.ENOMEM, "no room for " + size + " bytes of " + name)
+                .diagnosed(Diagnoses.noMemory(name, size));
     }
 
     /** A module of that name is there. */
     public static LoadException alreadyLoaded(String name) {
-        return LoadException.silent(Errno.EEXIST, "a module named " + name + " is loaded");
+        return LoadException.silent(Errno.EEXIST, "a module named " + name + " is loaded")
+                .diagnosed(Diagnoses.alreadyLoaded(name));
     }
 
     /** Code of that name is built in, and has a directory in sysfs. */
@@ -164,35 +188,47 @@ public final class Failures {
     /** A module of that name is coming or going. */
     public static LoadException nameBusy(String name) {
         return LoadException.silent(
-                Errno.EBUSY, "a module named " + name + " is being loaded or unloaded");
+                        Errno.EBUSY, "a module named " + name + " is being loaded or unloaded")
+                .diagnosed(Diagnoses.nameBusy(name));
     }
 
     /** No room for per-CPU data; {@code errno} is ENOMEM unless a test wants another. */
     public static LoadException noPerCpuMemory(Errno errno, String name, long size) {
         return failure(
-                errno,
-                WARNING,
-                "%s: Could not allocate %s bytes percpu data",
-                name,
-                Long.toUnsignedString(size));
+                        errno,
+                        WARNING,
+                        "%s: Could not allocate %s bytes percpu data",
+                        name,
+                        Long.toUnsignedString(size))
+                .diagnosed(Diagnoses.noPerCpuMemory(name, size));
     }
 
     /** Exports without CRCs, and forced loading is off. */
     public static LoadException noVersionsForExports(String name) {
         return LoadException.silent(
-                Errno.ENOEXEC, name + " exports symbols without versions, forced loading is off");
+                        Errno.ENOEXEC,
+                        name + " exports symbols without versions, forced loading is off")
+                .diagnosed(Diagnoses.noVersionsForExports(name));
     }
 
     /** Symbols that cannot be resolved, each with its line; the error is that of the last. */
-    public static LoadException unresolved(Errno last, List<LogLine> lines) {
-        return new LoadException(last, lines);
+    public static LoadException unresolved(Errno last, List<LogLine> lines, SymbolFacts facts) {
+        return new LoadException(last, lines).diagnosed(facts.diagnosis());
     }
 
     /**
      * REL where only RELA is taken, or the other way round: the kernel's text is the same for both.
      */
     public static LoadException relocationKindUnsupported(String name) {
-        return failure(Errno.ENOEXEC, ERR, "module %s: REL relocation unsupported", name);
+        return failure(Errno.ENOEXEC, ERR, "module %s: REL relocation unsupported", name)
+                .diagnosed(Diagnoses.relocationKindUnsupported(name));
+    }
+
+    /** What an architecture has refused in its own words, with where that was. */
+    public static LoadException relocating(LoadException refusal, int section, String name) {
+        return refusal.isDiagnosed()
+                ? refusal
+                : refusal.diagnosed(Diagnoses.relocating(refusal, section, name));
     }
 
     /** Ours: a relocation that Linux would apply to, or with, wild memory. */
@@ -226,55 +262,63 @@ public final class Failures {
     /** Ours: an export whose name or namespace does not lie in the module. */
     public static LoadException exportOutsideModule(String name, String section, long offset) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: export at offset 0x%x of section %s points outside the module",
-                name,
-                offset,
-                section);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: export at offset 0x%x of section %s points outside the module",
+                        name,
+                        offset,
+                        section)
+                .diagnosed(Diagnoses.exportOutsideModule(section, offset));
     }
 
     /** An export that exists already. */
     public static LoadException duplicateExport(String name, String symbol, String owner) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: exports duplicate symbol %s (owned by %s)",
-                name,
-                symbol,
-                owner);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: exports duplicate symbol %s (owned by %s)",
+                        name,
+                        symbol,
+                        owner)
+                .diagnosed(Diagnoses.duplicateExport(name, symbol, owner));
     }
 
     /** Init answered a negative number. */
     public static LoadException initFailed(String name, int result) {
-        return LoadException.ofInit(-result, "init of " + name + " returned " + result);
+        return LoadException.ofInit(-result, "init of " + name + " returned " + result)
+                .diagnosed(Diagnoses.initFailed(name, result));
     }
 
     /** No module of that name. */
     public static LoadException notLoaded(String name) {
-        return LoadException.silent(Errno.ENOENT, "no module named " + name + " is loaded");
+        return LoadException.silent(Errno.ENOENT, "no module named " + name + " is loaded")
+                .diagnosed(Diagnoses.notLoaded(name));
     }
 
     /** Other modules use it, or its reference count is above zero. */
     public static LoadException inUse(String name, String users) {
         return LoadException.silent(
-                Errno.EAGAIN, name + " is in use" + (users.isEmpty() ? "" : " by " + users));
+                        Errno.EAGAIN, name + " is in use" + (users.isEmpty() ? "" : " by " + users))
+                .diagnosed(Diagnoses.inUse(name, users));
     }
 
     /** Not live. */
     public static LoadException notLive(String name, String state) {
-        return LoadException.silent(Errno.EBUSY, name + " is " + state);
+        return LoadException.silent(Errno.EBUSY, name + " is " + state)
+                .diagnosed(Diagnoses.notLive(name, state));
     }
 
     /** Init without exit. */
     public static LoadException permanent(String name) {
         return LoadException.silent(
-                Errno.EBUSY, name + " has an init but no exit function: it is permanent");
+                        Errno.EBUSY, name + " has an init but no exit function: it is permanent")
+                .diagnosed(Diagnoses.permanent(name));
     }
 
     /** Built without unloading. */
     public static LoadException cannotUnload() {
         return LoadException.silent(
-                Errno.ENOSYS, "this kernel is built without CONFIG_MODULE_UNLOAD");
+                        Errno.ENOSYS, "this kernel is built without CONFIG_MODULE_UNLOAD")
+                .diagnosed(Diagnoses.cannotUnload());
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.github.koloader.Diagnosis;
 import io.github.koloader.Errno;
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.FaultInjection;
@@ -392,6 +393,18 @@ final class FailuresTest {
                         old.contents()));
     }
 
+    /** A MIPS module with an R_MIPS_HI16 that no R_MIPS_LO16 follows. */
+    private static ModuleImage withLoneHigh16() {
+        ImageBuilder builder =
+                new ImageBuilder(8, Encoding.ELF32_MSB, false)
+                        .name("m")
+                        .modinfo("license", "GPL")
+                        .modinfo("intree", "Y");
+        int text = builder.section(Images.text(16));
+        int symbol = builder.symbol(Symbol.function("f", text, 0, 4));
+        return builder.relocate(text, new Relocation(0, 5, symbol, 0)).build();
+    }
+
     private static List<Scenario> relocations() {
         ImageBuilder rel =
                 new ImageBuilder(62, Encoding.ELF64_LSB, false).name("m").modinfo("license", "GPL");
@@ -419,6 +432,7 @@ final class FailuresTest {
                         5,
                         0,
                         "patches offset 0x5, which is outside its section"),
+                load("relocating", withLoneHigh16(), Errno.ENOEXEC, "").on(Architectures.MIPS32),
                 load(
                         "relocation",
                         withSymbolIndex(77),
@@ -495,6 +509,19 @@ final class FailuresTest {
         assertThat(kernel.log().entries().subList(logged, kernel.log().entries().size()))
                 .extracting(entry -> entry.line())
                 .containsExactlyElementsOf(failure.lines());
+    }
+
+    @ParameterizedTest
+    @MethodSource("scenarios")
+    void aFailureIsExplainedBeyondWhatItsErrorMeans(Scenario scenario) {
+        Kernel kernel = scenario.kernelBefore();
+        LoadException failure =
+                catchThrowableOfType(LoadException.class, () -> scenario.provoker().accept(kernel));
+        assertThat(failure.isDiagnosed()).isTrue();
+        Diagnosis diagnosis = failure.diagnosis();
+        assertThat(diagnosis.cause()).matches("(?s).{20,}\\.").isNotEqualTo(failure.getMessage());
+        assertThat(diagnosis.advice()).matches("(?s).{20,}\\.");
+        assertThat(diagnosis.toString()).contains(diagnosis.cause(), diagnosis.advice());
     }
 
     @ParameterizedTest

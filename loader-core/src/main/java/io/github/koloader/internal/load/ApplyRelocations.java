@@ -1,6 +1,7 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.FaultPoint;
+import io.github.koloader.LoadException;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.PlacedModule;
 import io.github.koloader.arch.PlacedSection;
@@ -83,7 +84,11 @@ final class ApplyRelocations {
             if (!architecture.acceptsRelocations(table.hasAddends())) {
                 throw Failures.relocationKindUnsupported(module.name);
             }
-            relocator.apply(table);
+            try {
+                relocator.apply(table);
+            } catch (LoadException e) {
+                throw Failures.relocating(e, table.section(), placement.name(table.section()));
+            }
             module.relocationCount += table.count();
         }
         if (placed.symbolsChanged()) {

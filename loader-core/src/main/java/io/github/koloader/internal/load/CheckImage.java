@@ -79,7 +79,7 @@ final class CheckImage {
         Architecture architecture = kernel.architecture;
         FileHeader header = new FileHeader(image.encoding(), image.machine(), image.flags(), 0);
         if (!architecture.accepts(header) || !architecture.encoding().equals(image.encoding())) {
-            throw Failures.wrongArchitecture(image.machine());
+            throw Failures.wrongArchitecture(image.machine(), architecture);
         }
         Optional<String> given = modinfo.firstRaw("name");
         String provisional = given.orElse("(missing .modinfo section or name field)");
@@ -104,7 +104,8 @@ final class CheckImage {
         if (kernel.config.atLeast(6, 4)
                 && kernel.config.structModuleSize().isPresent()
                 && structure.size() != kernel.config.structModuleSize().getAsLong()) {
-            throw Failures.thisModuleSize(infoName);
+            throw Failures.thisModuleSize(
+                    infoName, structure.size(), kernel.config.structModuleSize().getAsLong());
         }
         kernel.step(FaultPoint.BLACKLIST, infoName);
         if (kernel.config.moduleBlacklist().contains(infoName)) {
@@ -133,7 +134,8 @@ final class CheckImage {
         }
         CheckVersions versions = new CheckVersions(kernel, image, infoName, taints);
         if (!versions.agrees(layout, "module_layout")) {
-            throw Failures.wrongStructModuleVersion(infoName, versions.complaints());
+            throw Failures.wrongStructModuleVersion(
+                    infoName, versions.complaints(), versions.facts());
         }
     }
 
@@ -153,7 +155,7 @@ final class CheckImage {
                 kernel.config.modversions() && image.allocatedSectionIndex("__versions") != 0;
         if (!(withCrcs ? fromFirstSpace(vermagic.get()) : vermagic.get())
                 .equals(withCrcs ? fromFirstSpace(expected) : expected)) {
-            throw Failures.wrongVermagic(infoName, vermagic.get(), expected);
+            throw Failures.wrongVermagic(infoName, vermagic.get(), expected, withCrcs);
         }
     }
 

@@ -8,10 +8,12 @@ import io.github.koloader.image.SymbolTable;
 import io.github.koloader.image.VersionTable;
 import io.github.koloader.internal.ExportIndex;
 import io.github.koloader.internal.KernelState;
+import io.github.koloader.internal.SymbolFacts;
 import io.github.koloader.internal.Warnings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Compares the CRCs a module was built against with those of the exports it finds. Names are found
@@ -27,6 +29,9 @@ final class CheckVersions {
     private final boolean present;
     private final VersionTable versions;
     private final List<LogLine> complaints = new ArrayList<>();
+    private @Nullable SymbolFacts symbolFacts;
+    private int symbolIndex;
+    private String facts = "";
     private int[] slots = {};
     private int[] hashes = {};
 
@@ -44,6 +49,16 @@ final class CheckVersions {
         return complaints;
     }
 
+    /** The fact about what did not agree, for people; empty if there is none. */
+    String facts() {
+        return facts;
+    }
+
+    /** From now on, what does not agree is also told to these. */
+    void tell(SymbolFacts newFacts) {
+        this.symbolFacts = newFacts;
+    }
+
     /** Whether a symbol of the module agrees with the export it was resolved to. */
     boolean agrees(ExportIndex.Export export, int symbol, int hash) {
         if (!kernel.config.modversions() || !export.hasCrc) {
@@ -52,6 +67,7 @@ final class CheckVersions {
         if (!present) {
             return kernel.tryToForceLoad(taints, infoName, symbols.name(symbol));
         }
+        symbolIndex = symbol;
         int entry = find(symbol, hash);
         return entry < 0
                 ? acceptsMissing(symbols.name(symbol))
@@ -76,6 +92,11 @@ final class CheckVersions {
             return true;
         }
         complaints.add(Warnings.otherVersion(infoName, name.get()));
+        if (symbolFacts == null) {
+            facts = SymbolFacts.otherCrc(name.get(), export, versions.crc(entry));
+        } else {
+            symbolFacts.otherCrc(symbolIndex, name.get(), export, versions.crc(entry));
+        }
         return false;
     }
 
@@ -88,6 +109,11 @@ final class CheckVersions {
             return true;
         }
         complaints.add(line);
+        if (symbolFacts == null) {
+            facts = SymbolFacts.noCrc(name);
+        } else {
+            symbolFacts.noCrc(symbolIndex, name);
+        }
         return false;
     }
 

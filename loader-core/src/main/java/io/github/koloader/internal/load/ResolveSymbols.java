@@ -13,6 +13,7 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement;
+import io.github.koloader.internal.SymbolFacts;
 import io.github.koloader.internal.Warnings;
 import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
@@ -42,6 +43,7 @@ final class ResolveSymbols {
     private final Placement placement;
     private final SymbolTable symbols;
     private final CheckVersions versions;
+    private final SymbolFacts facts;
     private final List<LogLine> complaints = new ArrayList<>();
     private @Nullable Set<String> importedNamespaces;
     private @Nullable Errno lastError;
@@ -55,6 +57,8 @@ final class ResolveSymbols {
         this.symbols = checked.image().symbols();
         this.versions =
                 new CheckVersions(kernel, checked.image(), checked.infoName(), module.taints);
+        this.facts = new SymbolFacts(kernel, module.name);
+        versions.tell(facts);
     }
 
     /**
@@ -88,7 +92,7 @@ final class ResolveSymbols {
             }
         }
         if (lastError != null) {
-            throw Failures.unresolved(lastError, complaints);
+            throw Failures.unresolved(lastError, complaints, facts);
         }
         module.importCount = imports;
         return values;
@@ -103,10 +107,12 @@ final class ResolveSymbols {
                 if (!symbols.name(symbol).startsWith("__gnu_lto")) {
                     lastError = Errno.ENOEXEC;
                     say(Warnings.common(module.name));
+                    facts.common(symbols, symbol);
                 }
             }
             default -> {
                 lastError = Errno.ENOEXEC;
+                facts.badSectionIndex(symbols, symbol, section);
                 say(
                         Warnings.badSectionIndex(
                                 module.name, symbols.name(symbol), section, sectionCount - 1));
@@ -149,9 +155,23 @@ final class ResolveSymbols {
             Errno errno = result == NOT_FOUND ? Errno.ENOENT : requireNonNull(Errno.of(result));
             int shown = silent ? 0 : -errno.number();
             lastError = errno;
+            if (export == null) {
+                explain(symbol, name, gplAllowed);
+            }
             say(Warnings.unknownSymbol(module.name, name, shown));
         }
         return symbols.value(symbol);
+    }
+
+    /** Tells people why nobody exports a symbol. */
+    private void explain(int symbol, String name, boolean gplAllowed) {
+        Export hidden = gplAllowed ? null : kernel.exports.find(name);
+        if (hidden == null) {
+            facts.unknown(symbols, symbol);
+        } else {
+            facts.license(checked.modinfo().firstRaw("license").orElse(""));
+            facts.gplOnly(symbols, symbol, hidden);
+        }
     }
 
     /**
@@ -174,7 +194,7 @@ final class ResolveSymbols {
         if (!export.namespace.isEmpty() && !importsNamespace(export, symbol)) {
             return Errno.EINVAL.number();
         }
-        return export.owner == null ? FOUND : reference(export.owner);
+        return export.owner == null ? FOUND : reference(export.owner, symbol);
     }
 
     /**
@@ -189,6 +209,7 @@ final class ResolveSymbols {
             return true;
         }
         if (module.usesGplOnly) {
+            facts.ofProprietary(symbols, symbol, owner.name);
             say(Warnings.gplUsesProprietary(module.name, symbols.name(symbol), owner.name));
             return false;
         }
@@ -209,6 +230,9 @@ final class ResolveSymbols {
         say(
                 Warnings.namespaceNotImported(
                         allowed, module.name, symbols.name(symbol), export.namespace));
+        if (!allowed) {
+            facts.namespace(symbols, symbol, export);
+        }
         return allowed;
     }
 
@@ -218,17 +242,19 @@ final class ResolveSymbols {
      * @return {@link #FOUND}, or an error number
      * @kernel kernel/module/main.c, ref_module()
      */
-    private int reference(LoadedModule owner) {
+    private int reference(LoadedModule owner, int symbol) {
         if (module.uses.contains(owner)) {
             return FOUND;
         }
         if (owner.state == ModuleState.COMING) {
             // One thread: nobody can finish that init while this load waits, so the 30 seconds are
             // over at once.
+            facts.ownerNotLive(symbols, symbol, owner);
             say(Warnings.initAwaited(module.name, owner.name));
             return Errno.EBUSY.number();
         }
         if (owner.state == ModuleState.GOING || owner.references == 0) {
+            facts.ownerNotLive(symbols, symbol, owner);
             return Errno.ENOENT.number();
         }
         owner.references++;

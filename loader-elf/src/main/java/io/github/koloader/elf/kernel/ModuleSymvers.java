@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * {@code Module.symvers}: what the kernel of a build and its modules export, with CRCs. Immutable.
@@ -189,6 +190,24 @@ public final class ModuleSymvers {
                             entry.namespace(),
                             versioned ? OptionalInt.of(entry.crc()) : OptionalInt.empty()));
         }
-        return name -> Optional.ofNullable(symbols.get(name));
+        return new KernelSymbols() {
+            @Override
+            public Optional<ExportedSymbol> find(String name) {
+                return Optional.ofNullable(symbols.get(name));
+            }
+
+            @Override
+            public Stream<String> names() {
+                return symbols.keySet().stream();
+            }
+
+            @Override
+            public Optional<String> exporterOf(String name) {
+                return entries.stream()
+                        .filter(entry -> !entry.ofKernel() && entry.name().equals(name))
+                        .map(Entry::module)
+                        .findFirst();
+            }
+        };
     }
 }
