@@ -65,7 +65,7 @@ public record Diagnosis(String cause, String location, String advice) {
             case EKEYREJECTED, ENOKEY, EBADMSG, ENOPKG, ENODATA ->
                     "The signature is at fault: sign the module anew with a key that the kernel"
                             + " trusts.";
-            case EFAULT, EBADF, EIO, ETXTBSY, EFBIG ->
+            case EFAULT, EBADF, EIO, ETXTBSY, EFBIG, EACCES, EISDIR, ENOTDIR ->
                     "The file could not be read as it was given: check the file and how it is"
                             + " passed.";
             case ENODEV -> "The device that the module drives was not found.";
