@@ -124,13 +124,55 @@ public final class KernelLog {
     public String dmesg(int from) {
         StringBuilder text = new StringBuilder();
         for (Entry entry : entries.subList(from, entries.size())) {
-            long micros = entry.time().toNanos() / 1000;
-            String stamp =
-                    String.format(
-                            Locale.ROOT, "[%5d.%06d] ", micros / 1_000_000, micros % 1_000_000);
+            String stamp = stamp(entry);
             for (String line : entry.line().text().split("\n", -1)) {
                 text.append(stamp).append(line).append('\n');
             }
+        }
+        return text.toString();
+    }
+
+    private static String stamp(Entry entry) {
+        long micros = entry.time().toNanos() / 1000;
+        return String.format(Locale.ROOT, "[%5d.%06d] ", micros / 1_000_000, micros % 1_000_000);
+    }
+
+    /**
+     * {@return the log as {@code dmesg --raw} prints it: {@link #dmesg()} with the number of the
+     * line's level before each line, {@code <6>[ 0.000123] text}}
+     */
+    public String raw() {
+        StringBuilder text = new StringBuilder();
+        for (Entry entry : entries) {
+            String prefix = "<" + entry.line().level().ordinal() + ">" + stamp(entry);
+            for (String line : entry.line().text().split("\n", -1)) {
+                text.append(prefix).append(line).append('\n');
+            }
+        }
+        return text.toString();
+    }
+
+    /**
+     * {@return the log as {@code /dev/kmsg} gives it: {@code level,number,microseconds,-;text}, one
+     * line each} What is not a printable ASCII character, and the backslash, is written {@code
+     * \xNN}; so is a newline within a text. Numbers count from the first line ever logged.
+     */
+    public String kmsg() {
+        StringBuilder text = new StringBuilder();
+        long number = added - entries.size();
+        for (Entry entry : entries) {
+            text.append(entry.line().level().ordinal()).append(',').append(number++).append(',');
+            text.append(entry.time().toNanos() / 1000).append(",-;");
+            String line = entry.line().text();
+            for (int i = 0; i < line.length(); i++) {
+                char next = line.charAt(i);
+                if (next < ' ' || next >= 0x7f || next == '\\') {
+                    text.append(String.format(Locale.ROOT, "\\x%02x", next & 0xff));
+                } else {
+                    text.append(next);
+                }
+            }
+            text.append('\n');
         }
         return text.toString();
     }

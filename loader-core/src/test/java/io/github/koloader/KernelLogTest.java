@@ -116,4 +116,23 @@ final class KernelLogTest {
             Locale.setDefault(before);
         }
     }
+
+    @Test
+    void theRawLogHasTheLevelBeforeEachLine() {
+        log.add(LogLine.of(LogLevel.WARNING, "one\ntwo"));
+        log.add(LogLine.of(LogLevel.ERR, "three"));
+        assertThat(log.raw())
+                .isEqualTo(
+                        "<4>[    0.000000] one\n<4>[    0.000000] two\n<3>[    0.000000] three\n");
+    }
+
+    @Test
+    void kmsgHasOneLineForEachEntryAndCountsOnWhenTheLogIsCleared() {
+        log.add(LogLine.of(LogLevel.INFO, "gone"));
+        log.clear();
+        clock.advance(Duration.ofNanos(1_234_567));
+        log.add(LogLine.of(LogLevel.WARNING, "a\nb\\ \u00ff~\u007f"));
+        log.add(LogLine.of(LogLevel.DEBUG, "c"));
+        assertThat(log.kmsg()).isEqualTo("4,1,1234,-;a\\x0ab\\x5c \\xff~\\x7f\n7,2,1234,-;c\n");
+    }
 }

@@ -180,11 +180,6 @@ public final class Failures {
         return failure(Errno.EINVAL, ERR, "%s: module is already loaded", name);
     }
 
-    /** Two parameters of one name that both have a file; Linux adds a dump of the stack. */
-    public static LoadException parameterTwice(String path) {
-        return new LoadException(Errno.EEXIST, Warnings.duplicateFile(path));
-    }
-
     /** A module of that name is coming or going. */
     public static LoadException nameBusy(String name) {
         return LoadException.silent(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.github.koloader.BuiltInModule;
 import io.github.koloader.Diagnosis;
 import io.github.koloader.Errno;
 import io.github.koloader.ExportedSymbol;
@@ -36,6 +37,7 @@ import java.lang.reflect.Modifier;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -251,6 +253,12 @@ final class FailuresTest {
                 load("alreadyLoaded", plain, Errno.EEXIST, "")
                         .with(builder -> builder.config(Images.quiet6_12()))
                         .after(kernel -> kernel.load(plain, "")),
+                load("builtIn", plain, Errno.EINVAL, "m: module is already loaded")
+                        .after(
+                                kernel ->
+                                        kernel.addBuiltIn(
+                                                new BuiltInModule(
+                                                        "m", List.of(), Optional.of("1")))),
                 load("nameBusy", Images.withInit("m"), Errno.EBUSY, "")
                         .with(
                                 builder ->

@@ -1,6 +1,5 @@
 package io.github.koloader.testkit;
 
-import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.koloader.Executor;
@@ -12,18 +11,14 @@ import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadedSection;
 import io.github.koloader.Module;
-import io.github.koloader.ModuleState;
+import io.github.koloader.SysfsTree;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
-import io.github.koloader.image.Bytes;
-import io.github.koloader.image.Encoding;
-import io.github.koloader.image.SymbolTable;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.FirstFitAllocator;
-import io.github.koloader.memory.Layout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -188,48 +183,47 @@ class OracleTest {
             return;
         }
         Module module = kernel.modules().get(0);
-        assertThat(procModules(module)).as(what).isEqualTo(step.first("proc").orElseThrow());
+        assertThat(procModules(kernel)).as(what).isEqualTo(step.first("proc").orElseThrow());
         long kernelTaint =
                 Long.parseLong(step.first("taint").orElseThrow().replaceAll(".*kernel=", ""));
-        assertThat(Taint.mask(kernel.taints())).as(what).isEqualTo(kernelTaint & ~USER);
+        SysfsTree sysfs = kernel.sysModule();
+        assertThat(sysfs.text(module.name() + "/taint"))
+                .as(what)
+                .isEqualTo(step.first("taint").orElseThrow().replaceAll(" *kernel=.*", "") + "\n");
+        assertThat(kernel.taintMask()).as(what).isEqualTo(kernelTaint & ~USER);
+        if (step.first("version").isPresent()) {
+            assertThat("%s srcversion: %s"
+                            .formatted(
+                                    sysfs.text(module.name() + "/version").strip(),
+                                    sysfs.text(module.name() + "/srcversion").strip()))
+                    .as(what)
+                    .isEqualTo(step.first("version").orElseThrow());
+        }
         if (!step.all("section").isEmpty()) {
             long[] shifts = shifts(module, step.all("section"));
+            assertThat("core %s init %s"
+                            .formatted(
+                                    sysfs.text(module.name() + "/coresize").strip(),
+                                    sysfs.text(module.name() + "/initsize").strip()))
+                    .as(what)
+                    .isEqualTo(step.first("sizes").orElseThrow());
             if (kernel.architecture() == Architectures.X86_64) {
                 assertThat(shifts).as(what).containsOnly(0);
             }
-            assertThat(sections(module, shifts))
+            assertThat(sections(kernel, module, shifts))
                     .as(what)
                     .isEqualTo(new TreeSet<>(step.all("section")));
             assertThat(kallsyms(kernel, module, shifts)).as(what).isEqualTo(step.all("kallsyms"));
         }
     }
 
-    private static String procModules(Module module) {
-        List<Layout.Block> blocks = module.layout().blocks();
-        long size = 0;
-        for (int i = 0; i < blocks.size(); i++) {
-            size += module.blockPresent(i) ? blocks.get(i).size() : 0;
-        }
-        String users = module.users().stream().map(user -> user + ",").collect(joining());
-        if (module.init().isPresent() && module.exit().isEmpty()) {
-            users += "[permanent],";
-        }
-        assertThat(module.state()).isEqualTo(ModuleState.LIVE);
-        return "%s %d %d %s Live%s"
-                .formatted(
-                        module.name(),
-                        size,
-                        module.referenceCount(),
-                        users.isEmpty() ? "-" : users,
-                        taints(module));
-    }
-
-    private static String taints(Module module) {
-        String letters =
-                module.taints().stream()
-                        .map(taint -> String.valueOf(taint.letter()))
-                        .collect(joining());
-        return letters.isEmpty() ? "" : " (" + letters + ")";
+    /** The line of the newest module without its address. */
+    private static String procModules(Kernel kernel) {
+        return kernel.procModules()
+                .lines()
+                .findFirst()
+                .orElseThrow()
+                .replaceFirst(" 0x[0-9a-f]+", "");
     }
 
     /**
@@ -253,16 +247,22 @@ class OracleTest {
         return shifts;
     }
 
-    /** As /sys/module/X/sections has them: empty ones are left out. */
-    private static Set<String> sections(Module module, long[] shifts) {
+    /** As /sys/module/X/sections has them, at the addresses of that kernel. */
+    private static Set<String> sections(Kernel kernel, Module module, long[] shifts) {
+        SysfsTree sysfs = kernel.sysModule();
         Set<String> sections = new TreeSet<>();
-        for (LoadedSection section : module.sections()) {
-            if (section.size() > 0) {
-                long shift = shifts[module.layout().blockOf(section.index())];
-                sections.add(section.name() + " " + section.address().plus(shift));
-            }
+        for (SysfsTree.Entry entry : sysfs.list(module.name() + "/sections")) {
+            LoadedSection section = module.section(entry.name()).orElseThrow();
+            long shift = shifts[module.layout().blockOf(section.index())];
+            Address address = Address.parse(sysfs.text(entry.path()).strip());
+            sections.add(entry.name() + " " + address(kernel, address.plus(shift), true));
         }
         return sections;
+    }
+
+    private static String address(Kernel kernel, Address address, boolean prefix) {
+        int digits = 2 * kernel.architecture().encoding().wordSize();
+        return (prefix ? "0x" : "") + ("%0" + digits + "x").formatted(address.value());
     }
 
     /** A symbol may lie at the end of its block. */
@@ -276,39 +276,16 @@ class OracleTest {
         return 0;
     }
 
-    /** As /proc/kallsyms has them: plain exports in upper case. */
+    /** As /proc/kallsyms has them, at the addresses of that kernel. */
     private static List<String> kallsyms(Kernel kernel, Module module, long[] shifts) {
-        Layout.Kallsyms room = module.layout().kallsyms();
-        Bytes block = module.blockContents(room.coreBlock());
-        Encoding encoding = kernel.architecture().encoding();
-        int size = room.coreCount() * encoding.symbolSize();
-        SymbolTable symbols =
-                new SymbolTable(
-                        block.slice((int) room.coreSymbols(), size),
-                        block.slice((int) room.coreStrings(), (int) room.coreStringSize()),
-                        encoding);
         List<String> lines = new ArrayList<>();
-        for (int i = 0; i < symbols.count(); i++) {
-            String name = symbols.name(i);
-            if (!name.isEmpty()) {
-                Address value = new Address(symbols.value(i));
-                char letter = (char) block.get((int) room.coreTypes() + i);
-                boolean plainExport =
-                        module.exports().stream()
-                                .anyMatch(
-                                        export ->
-                                                !export.gplOnly()
-                                                        && export.name().equals(name)
-                                                        && export.address().equals(value));
-                lines.add(
-                        "%0*x:%c:%s:[%s]"
-                                .replace("*", "" + 2 * encoding.wordSize())
-                                .formatted(
-                                        value.value() + shiftAt(module, shifts, value),
-                                        plainExport ? Character.toUpperCase(letter) : letter,
-                                        name,
-                                        module.name()));
-            }
+        for (String line : kernel.kallsyms(module).lines().toList()) {
+            int space = line.indexOf(' ');
+            Address value = Address.parse(line.substring(0, space));
+            Address there = value.plus(shiftAt(module, shifts, value));
+            lines.add(
+                    address(kernel, there, false)
+                            + line.substring(space).replace(' ', ':').replace('\t', ':'));
         }
         return lines;
     }

@@ -143,11 +143,13 @@ public final class LoadSequence {
         kernel.step(FaultPoint.PREPARE_COMING, module.name);
         kernel.step(FaultPoint.PARAMETERS, module.name);
         ParseParameters.run(kernel, module, undo);
+linesAreLogged = false;
         kernel.step(FaultPoint.SYSFS, module.name);
         SetUpSysfs.run(kernel, module, undo);
         if (checked.livepatch()) {
             kernel.step(FaultPoint.LIVEPATCH_MEMORY, module.name);
         }
+        linesAreLogged = true;
         RunInit.run(kernel, module, undo);
         linesAreLogged = false;
         module.dropFile();

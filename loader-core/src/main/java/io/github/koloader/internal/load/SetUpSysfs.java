@@ -1,7 +1,6 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.BuiltInModule;
-import io.github.koloader.ModuleParameter;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
@@ -27,9 +26,6 @@ final class SetUpSysfs {
         if (builtIn != null && builtIn.visible()) {
             throw Failures.builtIn(module.name);
         }
-        if (!module.parameters.isEmpty()) {
-            refuseEqualParameters(module);
-        }
         undo.add(() -> module.sysfs = Sysfs.NONE);
         module.sysfs = Sysfs.PLAIN;
         if (!kernel.config.kallsyms()) {
@@ -40,15 +36,6 @@ final class SetUpSysfs {
             module.sysfs = Sysfs.WITH_SECTIONS;
         } else {
             kernel.log.add(Warnings.duplicateFile(path(module, "sections", twice)));
-        }
-    }
-
-    private static void refuseEqualParameters(LoadedModule module) {
-        Set<String> names = new HashSet<>();
-        for (ModuleParameter parameter : module.parameters) {
-            if (parameter.permissions() != 0 && !names.add(parameter.name())) {
-                throw Failures.parameterTwice(path(module, "parameters", parameter.name()));
-            }
         }
     }
 

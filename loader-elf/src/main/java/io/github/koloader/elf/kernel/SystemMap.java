@@ -1,6 +1,7 @@
 package io.github.koloader.elf.kernel;
 
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.memory.Address;
@@ -19,9 +20,11 @@ public final class SystemMap {
     private static final String EXPORT = "__ksymtab_";
 
     private final Map<String, Address> addresses;
+    private final KernelSymbolTable table;
 
-    private SystemMap(Map<String, Address> addresses) {
+    private SystemMap(Map<String, Address> addresses, KernelSymbolTable table) {
         this.addresses = Collections.unmodifiableMap(addresses);
+        this.table = table;
     }
 
     /**
@@ -46,6 +49,7 @@ public final class SystemMap {
      */
     public static SystemMap parse(String text, String source) throws IOException {
         Map<String, Address> addresses = new LinkedHashMap<>();
+        KernelSymbolTable.Builder table = KernelSymbolTable.builder();
         int number = 0;
         for (String line : text.split("\n", -1)) {
             number++;
@@ -58,13 +62,14 @@ public final class SystemMap {
                         source + ":" + number + ": not address, type and name: " + line);
             }
             try {
-                addresses.putIfAbsent(
-                        fields[2], new Address(Long.parseUnsignedLong(fields[0], 16)));
+                Address address = new Address(Long.parseUnsignedLong(fields[0], 16));
+                addresses.putIfAbsent(fields[2], address);
+                table.symbol(address, fields[1].charAt(0), fields[2]);
             } catch (NumberFormatException e) {
                 throw new IOException(source + ":" + number + ": no address: " + fields[0], e);
             }
         }
-        return new SystemMap(addresses);
+        return new SystemMap(addresses, table.build());
     }
 
     /**
@@ -79,6 +84,14 @@ public final class SystemMap {
     /** {@return all symbols, in the file's order} */
     public Map<String, Address> addresses() {
         return addresses;
+    }
+
+    /**
+     * {@return every line of the file, for {@code Kernel.Builder.kallsyms}: what the kernel's part
+     * of {@code /proc/kallsyms} shows, in the file's order}
+     */
+    public KernelSymbolTable table() {
+        return table;
     }
 
     /**

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.memory.Address;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -41,6 +42,16 @@ final class SystemMapTest {
     void symbolsOfModulesArePassedOver() throws IOException {
         assertThat(SystemMap.parse("01 t f\t[hello]\n02 t g\n", "x").addresses())
                 .containsOnlyKeys("g");
+    }
+
+    @Test
+    void theTableHasEveryLineWithItsLetter() throws IOException {
+        KernelSymbolTable table =
+                SystemMap.parse("01 t f\n01 T g\n02 t f\n03 t h\t[hello]\n", "x").table();
+        assertThat(table.count()).isEqualTo(3);
+        assertThat(table.letter(1)).isEqualTo('T');
+        assertThat(table.name(2)).isEqualTo("f");
+        assertThat(table.address(2)).isEqualTo(new Address(2));
     }
 
     @Test
