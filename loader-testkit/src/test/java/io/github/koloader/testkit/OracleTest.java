@@ -192,19 +192,21 @@ class OracleTest {
                 .isEqualTo(step.first("taint").orElseThrow().replaceAll(" *kernel=.*", "") + "\n");
         assertThat(kernel.taintMask()).as(what).isEqualTo(kernelTaint & ~USER);
         if (step.first("version").isPresent()) {
-            assertThat("%s srcversion: %s"
-                            .formatted(
-                                    sysfs.text(module.name() + "/version").strip(),
-                                    sysfs.text(module.name() + "/srcversion").strip()))
+            assertThat(
+                            "%s srcversion: %s"
+                                    .formatted(
+                                            sysfs.text(module.name() + "/version").strip(),
+                                            sysfs.text(module.name() + "/srcversion").strip()))
                     .as(what)
                     .isEqualTo(step.first("version").orElseThrow());
         }
         if (!step.all("section").isEmpty()) {
             long[] shifts = shifts(module, step.all("section"));
-            assertThat("core %s init %s"
-                            .formatted(
-                                    sysfs.text(module.name() + "/coresize").strip(),
-                                    sysfs.text(module.name() + "/initsize").strip()))
+            assertThat(
+                            "core %s init %s"
+                                    .formatted(
+                                            sysfs.text(module.name() + "/coresize").strip(),
+                                            sysfs.text(module.name() + "/initsize").strip()))
                     .as(what)
                     .isEqualTo(step.first("sizes").orElseThrow());
             if (kernel.architecture() == Architectures.X86_64) {

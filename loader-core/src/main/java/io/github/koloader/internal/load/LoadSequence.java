@@ -143,7 +143,7 @@ public final class LoadSequence {
         kernel.step(FaultPoint.PREPARE_COMING, module.name);
         kernel.step(FaultPoint.PARAMETERS, module.name);
         ParseParameters.run(kernel, module, undo);
-linesAreLogged = false;
+        linesAreLogged = false;
         kernel.step(FaultPoint.SYSFS, module.name);
         SetUpSysfs.run(kernel, module, undo);
         if (checked.livepatch()) {
