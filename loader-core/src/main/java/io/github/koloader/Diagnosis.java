@@ -2,7 +2,9 @@ package io.github.koloader;
 
 import static java.util.Objects.requireNonNull;
 
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Why a load or an unload failed, for people: more than the kernel says. Its texts are plain
@@ -18,6 +20,53 @@ import java.util.Locale;
 public record Diagnosis(String cause, String location, String advice) {
     private static final int TEXT = 4_000;
     private static final int NAME = 100;
+
+    private static final String GENERAL = "Look at the kernel's log for what was said before.";
+    private static final String READING =
+            "The file could not be read as it was given: check the file and how it is passed.";
+    private static final String IN_USE = "Something is in use: wait for its users, or stop them.";
+    private static final String REFUSED =
+            "An argument or a parameter was refused: check its spelling and value.";
+    private static final String LACKING = "This kernel is built without what is asked for.";
+    private static final String SIGNATURE =
+            "The signature is at fault: sign the module anew with a key that the kernel trusts.";
+
+    private static final Map<Integer, String> ADVICE = new HashMap<>();
+
+    static {
+        put(
+                "Loading is forbidden here: look for a missing capability, modules_disabled,"
+                        + " lockdown or a blacklist.",
+                Errno.EPERM);
+        put(
+                "Something that was named does not exist: a symbol, a parameter or a module.",
+                Errno.ENOENT);
+        put(
+                "The kernel does not take this file as a module: check that it is whole, and built"
+                        + " for this kernel.",
+                Errno.ENOEXEC);
+        put("Unload what is there first, or leave it.", Errno.EEXIST);
+        put(IN_USE, Errno.EBUSY, Errno.EAGAIN);
+        put("Free memory, or give the kernel more of it.", Errno.ENOMEM);
+        put(REFUSED, Errno.EINVAL, Errno.ERANGE);
+        put(
+                SIGNATURE,
+                Errno.EKEYREJECTED,
+                Errno.ENOKEY,
+                Errno.EBADMSG,
+                Errno.ENOPKG,
+                Errno.ENODATA);
+        put(READING, Errno.EFAULT, Errno.EBADF, Errno.EIO, Errno.ETXTBSY, Errno.EFBIG);
+        put(READING, Errno.EACCES, Errno.ENOTDIR, Errno.EISDIR);
+        put("The device that the module drives was not found.", Errno.ENODEV);
+        put(LACKING, Errno.ENOSYS, Errno.EOPNOTSUPP);
+    }
+
+    private static void put(String advice, Errno... errnos) {
+        for (Errno errno : errnos) {
+            ADVICE.put(errno.number(), advice);
+        }
+    }
 
     /**
      * Escapes control characters, and cuts what is longer than 4,000 characters.
@@ -39,39 +88,7 @@ public record Diagnosis(String cause, String location, String advice) {
      * @param message what the exception says
      */
     static Diagnosis ofErrno(int errnoNumber, String message) {
-        Errno errno = Errno.of(errnoNumber);
-        return new Diagnosis(message, "", errno == null ? general() : advice(errno));
-    }
-
-    private static String general() {
-        return "Look at the kernel's log for what was said before.";
-    }
-
-    private static String advice(Errno errno) {
-        return switch (errno) {
-            case EPERM ->
-                    "Loading is forbidden here: look for a missing capability, modules_disabled,"
-                            + " lockdown or a blacklist.";
-            case ENOENT ->
-                    "Something that was named does not exist: a symbol, a parameter or a module.";
-            case ENOEXEC ->
-                    "The kernel does not take this file as a module: check that it is whole, and"
-                            + " built for this kernel.";
-            case EEXIST -> "Unload what is there first, or leave it.";
-            case EBUSY, EAGAIN -> "Something is in use: wait for its users, or stop them.";
-            case ENOMEM -> "Free memory, or give the kernel more of it.";
-            case EINVAL, ERANGE ->
-                    "An argument or a parameter was refused: check its spelling and value.";
-            case EKEYREJECTED, ENOKEY, EBADMSG, ENOPKG, ENODATA ->
-                    "The signature is at fault: sign the module anew with a key that the kernel"
-                            + " trusts.";
-            case EFAULT, EBADF, EIO, ETXTBSY, EFBIG, EACCES, EISDIR, ENOTDIR ->
-                    "The file could not be read as it was given: check the file and how it is"
-                            + " passed.";
-            case ENODEV -> "The device that the module drives was not found.";
-            case ENOSYS, EOPNOTSUPP -> "This kernel is built without what is asked for.";
-            case EINTR, ENOSPC, EROFS -> general();
-        };
+        return new Diagnosis(message, "", ADVICE.getOrDefault(errnoNumber, GENERAL));
     }
 
     /**
