@@ -244,6 +244,30 @@ final class Diagnoses {
                 "Wait until it ends; if it never does, its init or exit function hangs.");
     }
 
+    static Diagnosis unreadableParameters() {
+        return of(
+                "The parameters were given as a null pointer, or one into memory that cannot be read.",
+                "",
+                "Pass an empty string for no parameters.");
+    }
+
+    static Diagnosis builtIn(String name) {
+        return of(
+                "Code named " + quote(name) + " is built into this kernel.",
+                "",
+                "Nothing, if that is the module wanted: it is there already. Else rename the"
+                        + " module. Parameters of built-in code are set on the kernel's command line.");
+    }
+
+    static Diagnosis parameterTwice(String path) {
+        return of(
+                "Two parameters of the module have one name, and both are to have the file "
+                        + quote("/sys" + path)
+                        + ".",
+                "section `__param`",
+                "Rename one of the parameters, or give one of them the permissions 0.");
+    }
+
     // ---- memory ----
 
     static Diagnosis noMemory(String name, long size) {

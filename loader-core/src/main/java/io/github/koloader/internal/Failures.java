@@ -34,7 +34,8 @@ public final class Failures {
 
     /** The parameters are a bad pointer. */
     public static LoadException unreadableParameters() {
-        return LoadException.silent(Errno.EFAULT, "the parameters are a bad pointer");
+        return LoadException.silent(Errno.EFAULT, "the parameters are a bad pointer")
+                .diagnosed(Diagnoses.unreadableParameters());
     }
 
     /** The file is for another machine. */
@@ -177,7 +178,8 @@ public final class Failures {
 
     /** Code of that name is built in, and has a directory in sysfs. */
     public static LoadException builtIn(String name) {
-        return failure(Errno.EINVAL, ERR, "%s: module is already loaded", name);
+        return failure(Errno.EINVAL, ERR, "%s: module is already loaded", name)
+                .diagnosed(Diagnoses.builtIn(name));
     }
 
     /** A module of that name is coming or going. */

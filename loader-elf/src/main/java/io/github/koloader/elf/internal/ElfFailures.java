@@ -4,7 +4,10 @@ import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.image.Bytes;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Every way a file can fail to be a module: errno and what the kernel logs. Texts are those of
@@ -30,190 +33,270 @@ public final class ElfFailures {
 
     /** No memory for a copy of the file. */
     public static LoadException noMemory(long size) {
-        return LoadException.silent(Errno.ENOMEM, "no room for the " + size + " bytes of the file");
+        return LoadException.silent(Errno.ENOMEM, "no room for the " + size + " bytes of the file")
+                .diagnosed(ElfDiagnoses.noMemory(size));
     }
 
     /** Shorter than an ELF header. */
-    public static LoadException headerTooShort(long length) {
-        return failure("Invalid ELF header len %d", length);
+    public static LoadException headerTooShort(Bytes file) {
+        return failure("Invalid ELF header len %d", file.size())
+                .diagnosed(ElfDiagnoses.headerTooShort(file));
     }
 
     /** Not an ELF file. */
-    public static LoadException wrongMagic() {
-        return failure("Invalid ELF header magic: != \u007fELF");
+    public static LoadException wrongMagic(Bytes file) {
+        return failure("Invalid ELF header magic: != \u007fELF")
+                .diagnosed(ElfDiagnoses.wrongMagic(file));
     }
 
     /** Not ET_REL. */
     public static LoadException wrongType(int type) {
-        return failure("Invalid ELF header type: %d != %d", type, ElfConstants.ET_REL);
+        return failure("Invalid ELF header type: %d != %d", type, ElfConstants.ET_REL)
+                .diagnosed(ElfDiagnoses.wrongType(type));
     }
 
     /** For another machine. */
-    public static LoadException wrongMachine(int machine) {
-        return failure("Invalid architecture in ELF header: %d", machine);
+    public static LoadException wrongMachine(int machine, @Nullable Architecture expected) {
+        return failure("Invalid architecture in ELF header: %d", machine)
+                .diagnosed(ElfDiagnoses.wrongMachine(machine, expected));
     }
 
     /** {@code e_shentsize} of another class. */
     public static LoadException wrongSectionHeaderSize() {
-        return failure("Invalid ELF section header size");
+        return failure("Invalid ELF section header size")
+                .diagnosed(ElfDiagnoses.wrongSectionHeaderSize());
     }
 
     /** The section headers do not lie in the file. */
-    public static LoadException sectionHeadersBeyondEnd() {
-        return failure("Invalid ELF section header overflow");
+    public static LoadException sectionHeadersBeyondEnd(long headers, long end, long size) {
+        return failure("Invalid ELF section header overflow")
+                .diagnosed(ElfDiagnoses.sectionHeadersBeyondEnd(headers, end, size));
     }
 
     /** {@code e_shstrndx} is no section; extended numbering ends here as well. */
     public static LoadException wrongNameIndex(int index, int count) {
         return failure(
-                "Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)",
-                index, index, count);
+                        "Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)",
+                        index, index, count)
+                .diagnosed(ElfDiagnoses.wrongNameIndex(index, count));
     }
 
     /** The name table does not lie in the file. */
-    public static LoadException nameTableBeyondEnd(int type) {
-        return failure("Invalid ELF section hdr(type %s)", Integer.toUnsignedString(type));
+    public static LoadException nameTableBeyondEnd(
+            int index, int type, long offset, long length, long size) {
+        return failure("Invalid ELF section hdr(type %s)", Integer.toUnsignedString(type))
+                .diagnosed(ElfDiagnoses.sectionBeyondEnd(index, type, offset, length, size));
     }
 
     /** The name table is empty. */
     public static LoadException emptyNameTable() {
-        return failure("empty section name table");
+        return failure("empty section name table")
+                .diagnosed(ElfDiagnoses.names("The section with the names of sections is empty."));
     }
 
     /** The name table does not end in NUL. */
     public static LoadException nameTableUnterminated() {
-        return failure("ELF Spec violation: section name table isn't null terminated");
+        return failure("ELF Spec violation: section name table isn't null terminated")
+                .diagnosed(ElfDiagnoses.names("The last name of a section is not terminated."));
     }
 
     /** Section 0 is not the empty one. */
     public static LoadException sectionZeroInUse(int type) {
         return failure(
-                "ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", type);
+                        "ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr",
+                        type)
+                .diagnosed(
+                        ElfDiagnoses.section(
+                                "Section 0, which every ELF file leaves empty, is in use.",
+                                "header of section 0"));
     }
 
     /** A symbol table without strings. */
     public static LoadException wrongLink(int link, int count) {
         return failure(
-                "Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)",
-                link, link, count);
+                        "Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)",
+                        link, link, count)
+                .diagnosed(
+                        ElfDiagnoses.section(
+                                "The symbol table names a section for its strings that there is not, of "
+                                        + count
+                                        + " sections.",
+                                "header of the symbol table, sh_link " + link));
     }
 
     /** A section does not lie in the file. */
-    public static LoadException sectionBeyondEnd(int index, int type) {
+    public static LoadException sectionBeyondEnd(
+            int index, int type, long offset, long length, long size) {
         return failure(
-                "Invalid ELF section in module (section %d type %s)",
-                index, Integer.toUnsignedString(type));
+                        "Invalid ELF section in module (section %d type %s)",
+                        index, Integer.toUnsignedString(type))
+                .diagnosed(ElfDiagnoses.sectionBeyondEnd(index, type, offset, length, size));
     }
 
     /** An allocated section's name does not lie in the name table. */
     public static LoadException sectionNameOutside(int index, int type) {
         return failure(
-                "Invalid ELF section name in module (section %d type %s)",
-                index, Integer.toUnsignedString(type));
+                        "Invalid ELF section name in module (section %d type %s)",
+                        index, Integer.toUnsignedString(type))
+                .diagnosed(
+                        ElfDiagnoses.section(
+                                "The name of the section does not lie among the names of sections.",
+                                "header of section " + index));
     }
 
     /** Up to 5.17: the header is not that of a module; the kernel says nothing. */
     public static LoadException unnamed(LoadException failure) {
-        return LoadException.silent(Errno.ENOEXEC, failure.dmesg());
+        return LoadException.silent(Errno.ENOEXEC, failure.dmesg())
+                .diagnosed(ElfDiagnoses.unnamed(failure));
     }
 
     /** Up to 5.17: a section does not lie in the file. */
-    public static LoadException truncated(long length) {
-        return failure("Module len %d truncated", length);
+    public static LoadException truncated(
+            long length, int index, int type, long offset, long size) {
+        return failure("Module len %d truncated", length)
+                .diagnosed(ElfDiagnoses.sectionBeyondEnd(index, type, offset, size, length));
     }
 
     /** Ours: up to 5.17 names are wherever {@code e_shstrndx} leads. */
     public static LoadException namesOutside(int index) {
-        return failure("names of sections are said to be in section %d, which there is not", index);
+        return failure("names of sections are said to be in section %d, which there is not", index)
+                .diagnosed(
+                        ElfDiagnoses.names(
+                                "The names of sections are said to be in section "
+                                        + index
+                                        + ", which there is not."));
     }
 
     /** Since 6.12: the name table is no string table. */
     public static LoadException nameTableType(int type) {
-        return failure("Invalid ELF section name table type: %s", Integer.toUnsignedString(type));
+        return failure("Invalid ELF section name table type: %s", Integer.toUnsignedString(type))
+                .diagnosed(
+                        ElfDiagnoses.names(
+                                "The section with the names of sections is no string table."));
     }
 
     /** Since 6.12: the symbols' strings are no string table. */
     public static LoadException stringTableType(int type) {
-        return failure("Invalid ELF symbol string table type: %s", Integer.toUnsignedString(type));
+        return failure("Invalid ELF symbol string table type: %s", Integer.toUnsignedString(type))
+                .diagnosed(
+                        ElfDiagnoses.strings(
+                                "The section with the names of symbols is no string table."));
     }
 
     /** Since 6.4: a second {@code .modinfo}. */
     public static LoadException severalModinfo() {
-        return failure("Only one .modinfo section must exist.");
+        return failure("Only one .modinfo section must exist.")
+                .diagnosed(ElfDiagnoses.severalModinfo());
     }
 
     /** Since 6.4: no symbol table, or a second one. */
     public static LoadException noSymbols(String name) {
         return failure(
-                Errno.ENOEXEC, LogLevel.WARNING, "%s: module has no symbols (stripped?)", name);
+                        Errno.ENOEXEC,
+                        LogLevel.WARNING,
+                        "%s: module has no symbols (stripped?)",
+                        name)
+                .diagnosed(ElfDiagnoses.noSymbols(name));
     }
 
     /** 6.4 to 6.11: no {@code struct module}, or a second one. */
     public static LoadException severalThisModules(String name) {
-        return failure("module %s: Only one .gnu.linkonce.this_module section must exist.", name);
+        return failure("module %s: Only one .gnu.linkonce.this_module section must exist.", name)
+                .diagnosed(
+                        ElfDiagnoses.thisModule(
+                                name, " has no structure that makes it a module, or several."));
     }
 
     /** Since 6.12: no {@code struct module}, or a second one. */
     public static LoadException notOneThisModule(String name) {
-        return failure(
-                "module %s: Exactly one .gnu.linkonce.this_module section must exist.", name);
+        return failure("module %s: Exactly one .gnu.linkonce.this_module section must exist.", name)
+                .diagnosed(
+                        ElfDiagnoses.thisModule(
+                                name, " has no structure that makes it a module, or several."));
     }
 
     /** Since 6.4: {@code struct module} is of type NOBITS. */
     public static LoadException thisModuleWithoutContents(String name) {
-        return failure("module %s: .gnu.linkonce.this_module section must have a size set", name);
+        return failure("module %s: .gnu.linkonce.this_module section must have a size set", name)
+                .diagnosed(ElfDiagnoses.thisModule(name, " has a structure without contents."));
     }
 
     /** Since 6.4: {@code struct module} takes no memory. */
     public static LoadException thisModuleNotAllocated(String name) {
         return failure(
-                "module %s: .gnu.linkonce.this_module must occupy memory during process execution",
-                name);
+                        "module %s: .gnu.linkonce.this_module must occupy memory during process execution",
+                        name)
+                .diagnosed(
+                        ElfDiagnoses.thisModule(
+                                name,
+                                " has a structure that takes no memory (no flag SHF_ALLOC)."));
     }
 
     /** Since 6.4: {@code struct module} of another size than the kernel's. */
     public static LoadException thisModuleSize(String name) {
         return failure(
-                "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
-                        + " at run time",
-                name);
+                        "module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size"
+                                + " at run time",
+                        name)
+                .diagnosed(ElfDiagnoses.thisModuleSize(name));
     }
 
     /** Since 6.13: symbols without strings. */
     public static LoadException emptyStringTable() {
-        return failure("empty symbol string table");
+        return failure("empty symbol string table")
+                .diagnosed(ElfDiagnoses.strings("There are symbols, but no names of symbols."));
     }
 
     /** Since 6.13: the strings do not begin with NUL. */
     public static LoadException stringTableBeginning() {
-        return failure("symbol string table missing leading NUL");
+        return failure("symbol string table missing leading NUL")
+                .diagnosed(
+                        ElfDiagnoses.strings(
+                                "The names of symbols do not begin with the empty name."));
     }
 
     /** Since 6.13: the strings do not end in NUL. */
     public static LoadException stringTableUnterminated() {
-        return failure("symbol string table isn't NUL terminated");
+        return failure("symbol string table isn't NUL terminated")
+                .diagnosed(ElfDiagnoses.strings("The last name of a symbol is not terminated."));
     }
 
     /** Since 6.13: a symbol's name does not lie in the strings. */
     public static LoadException symbolNameOutside() {
-        return failure("symbol name out of bounds in string table");
+        return failure("symbol name out of bounds in string table")
+                .diagnosed(
+                        ElfDiagnoses.strings(
+                                "The name of a symbol does not lie among the names of symbols."));
     }
 
     /** Since 6.14: CRCs for long names without the names, or the other way round. */
     public static LoadException extendedVersionsIncomplete() {
-        return failure("extended version crc+name presence does not match");
+        return failure("extended version crc+name presence does not match")
+                .diagnosed(
+                        ElfDiagnoses.extendedVersions(
+                                "There are CRCs of long names without the names, or names without CRCs."));
     }
 
     /** Since 6.14: fewer long names than CRCs for them. */
     public static LoadException extendedVersionsWithoutNames() {
-        return failure("more extended version crcs than names");
+        return failure("more extended version crcs than names")
+                .diagnosed(
+                        ElfDiagnoses.extendedVersions(
+                                "There are more CRCs of long names than names."));
     }
 
     /** Ours: a name that does not even lie in the file, of a section that Linux does not check. */
     public static LoadException nameBeyondEnd(int index, long offset) {
         return failure(
-                "name of section %d at file offset 0x%x lies beyond the end of the file",
-                index, offset);
+                        "name of section %d at file offset 0x%x lies beyond the end of the file",
+                        index, offset)
+                .diagnosed(
+                        ElfDiagnoses.section(
+                                "The name of the section lies beyond the end of the file.",
+                                "header of section "
+                                        + index
+                                        + ", name at file offset 0x"
+                                        + Long.toHexString(offset)));
     }
 
     /**
@@ -221,42 +304,69 @@ public final class ElfFailures {
      */
     public static LoadException namesTooLong(int index, long offset) {
         return failure(
-                "names of sections up to section %d, whose name is at file offset 0x%x, are larger than the file",
-                index, offset);
+                        "names of sections up to section %d, whose name is at file offset 0x%x, are larger than the file",
+                        index, offset)
+                .diagnosed(
+                        ElfDiagnoses.hostile(
+                                "Sections share their names so that these are larger than the file.",
+                                "header of section "
+                                        + index
+                                        + ", name at file offset 0x"
+                                        + Long.toHexString(offset)));
     }
 
     /** Ours: names of symbols overlap, so that together they are much larger than their table. */
     public static LoadException symbolNamesTooLong(int index, long offset) {
         return failure(
-                "names of symbols up to symbol %d, whose name is at offset 0x%x, are larger than their table",
-                index, offset);
+                        "names of symbols up to symbol %d, whose name is at offset 0x%x, are larger than their table",
+                        index, offset)
+                .diagnosed(
+                        ElfDiagnoses.hostile(
+                                "Symbols share their names so that these are larger than their table.",
+                                "symbol "
+                                        + index
+                                        + ", name at offset 0x"
+                                        + Long.toHexString(offset)
+                                        + " of `.strtab`"));
     }
 
     /** Ours: relocation sections overlap, so that together they are larger than the file. */
     public static LoadException relocationsOverlap(int section, long offset) {
         return failure(
-                "relocations up to section %d at file offset 0x%x are larger than the file",
-                section, offset);
+                        "relocations up to section %d at file offset 0x%x are larger than the file",
+                        section, offset)
+                .diagnosed(
+                        ElfDiagnoses.hostile(
+                                "Sections of relocations overlap, and are larger than the file.",
+                                "section "
+                                        + section
+                                        + " at file offset 0x"
+                                        + Long.toHexString(offset)));
     }
 
     /** Ours: neither a class nor a machine that tells how to read the header. */
     public static LoadException unknownClass(int elfClass, int data) {
         return failure(
-                "ELF class %d and data encoding %d at file offset 4: unknown", elfClass, data);
+                        "ELF class %d and data encoding %d at file offset 4: unknown",
+                        elfClass, data)
+                .diagnosed(ElfDiagnoses.unknownClass(elfClass, data));
     }
 
     /** Ours: more bytes than the reader was told to take. */
     public static LoadException tooLarge(long limit) {
-        return failure(Errno.EFBIG, "module is larger than %d bytes", limit);
+        return failure(Errno.EFBIG, "module is larger than %d bytes", limit)
+                .diagnosed(ElfDiagnoses.tooLarge(limit));
     }
 
     /** Ours: compressed bytes that cannot be decompressed. */
     public static LoadException corrupt(String format, String why) {
-        return failure(Errno.EINVAL, "%s decompression failed: %s", format, why);
+        return failure(Errno.EINVAL, "%s decompression failed: %s", format, why)
+                .diagnosed(ElfDiagnoses.corrupt(format, why));
     }
 
     /** Ours: an empty file, which {@code finit_module(2)} answers with EINVAL and silence. */
     public static LoadException empty() {
-        return LoadException.silent(Errno.EINVAL, "the file is empty");
+        return LoadException.silent(Errno.EINVAL, "the file is empty")
+                .diagnosed(ElfDiagnoses.empty());
     }
 }

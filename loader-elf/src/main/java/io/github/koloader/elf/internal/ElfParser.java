@@ -88,10 +88,10 @@ public final class ElfParser {
     /** As a kernel does, go by the machine where it is known, not by the class and data bytes. */
     private static Encoding encodingOf(Bytes file) {
         if (file.size() < 20) {
-            throw ElfFailures.headerTooShort(file.size());
+            throw ElfFailures.headerTooShort(file);
         }
         if (!file.matches(0, MAGIC)) {
-            throw ElfFailures.wrongMagic();
+            throw ElfFailures.wrongMagic(file);
         }
         Optional<Architecture> architecture = architectureOf(file);
         if (architecture.isPresent()) {
@@ -110,10 +110,10 @@ public final class ElfParser {
 
     private ModuleImage parse() {
         if (file.size() < ElfConstants.headerSize(encoding)) {
-            throw refused(ElfFailures.headerTooShort(file.size()));
+            throw refused(ElfFailures.headerTooShort(file));
         }
         if (!file.matches(0, MAGIC)) {
-            throw refused(ElfFailures.wrongMagic());
+            throw refused(ElfFailures.wrongMagic(file));
         }
         int type = file.unsignedShort(ElfConstants.E_TYPE, encoding);
         if (type != ElfConstants.ET_REL) {
@@ -122,7 +122,7 @@ public final class ElfParser {
         int machine = file.unsignedShort(ElfConstants.E_MACHINE, encoding);
         int flags = file.readInt(ElfConstants.flagsAt(encoding), encoding);
         if (expected != null && !expected.accepts(header(machine, flags))) {
-            throw refused(ElfFailures.wrongMachine(machine));
+            throw refused(ElfFailures.wrongMachine(machine, expected));
         }
         int headerSize = ElfConstants.sectionHeaderSize(encoding);
         if (file.unsignedShort(ElfConstants.shentsizeAt(encoding), encoding) != headerSize) {
@@ -133,7 +133,9 @@ public final class ElfParser {
         if (headers < 0
                 || headers >= file.size()
                 || (long) count * headerSize > file.size() - headers) {
-            throw refused(ElfFailures.sectionHeadersBeyondEnd());
+            throw refused(
+                    ElfFailures.sectionHeadersBeyondEnd(
+                            headers, headers + (long) count * headerSize, file.size()));
         }
         Header header = new Header(file, encoding, (int) headers);
         int names = file.unsignedShort(ElfConstants.shstrndxAt(encoding), encoding);
@@ -182,7 +184,8 @@ public final class ElfParser {
         for (int i = 1; i < count; i++) {
             header.at(i);
             if (header.type() != SectionType.NOBITS.code() && !header.fits(file.size())) {
-                throw ElfFailures.truncated(file.size());
+                throw ElfFailures.truncated(
+                        file.size(), i, header.type(), header.offset(), header.size());
             }
         }
         if (names >= count) {
@@ -197,7 +200,8 @@ public final class ElfParser {
         checkNameIndex(names, count);
         header.at(names);
         if (!header.fits(file.size())) {
-            throw ElfFailures.nameTableBeyondEnd(header.type());
+            throw ElfFailures.nameTableBeyondEnd(
+                    names, header.type(), header.offset(), header.size(), file.size());
         }
         checkNameTable(header);
         long namesAt = header.offset();
@@ -213,7 +217,8 @@ public final class ElfParser {
                 checkLink(header.link(), count);
             }
             if (!header.fits(file.size())) {
-                throw ElfFailures.sectionBeyondEnd(i, type);
+                throw ElfFailures.sectionBeyondEnd(
+                        i, type, header.offset(), header.size(), file.size());
             }
             if ((header.flags() & SectionFlags.ALLOC) != 0) {
                 checkName(header, i, namesSize);
@@ -237,7 +242,8 @@ public final class ElfParser {
             if (type != SectionType.NULL.code()
                     && type != SectionType.NOBITS.code()
                     && !header.fits(file.size())) {
-                throw ElfFailures.sectionBeyondEnd(i, type);
+                throw ElfFailures.sectionBeyondEnd(
+                        i, type, header.offset(), header.size(), file.size());
             }
         }
         checkNameIndex(names, count);
@@ -329,7 +335,8 @@ public final class ElfParser {
         long size = header.size();
         if (contents && !header.fits(file.size())) { // only of type NULL, which is not checked
             if ((header.flags() & SectionFlags.ALLOC) != 0) {
-                throw ElfFailures.sectionBeyondEnd(index, header.type());
+                throw ElfFailures.sectionBeyondEnd(
+                        index, header.type(), header.offset(), header.size(), file.size());
             }
             size = 0;
         }

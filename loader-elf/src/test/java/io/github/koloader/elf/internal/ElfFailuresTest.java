@@ -3,6 +3,7 @@ package io.github.koloader.elf.internal;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.github.koloader.Diagnosis;
 import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
 import io.github.koloader.LogLevel;
@@ -364,6 +365,19 @@ final class ElfFailuresTest {
         assertThat(failure.errno()).isEqualTo(scenario.errno());
         assertThat(failure.dmesg()).isEqualTo(scenario.dmesg());
         assertThat(failure.lines()).allMatch(line -> line.level() == LogLevel.ERR);
+    }
+
+    @ParameterizedTest
+    @MethodSource("scenarios")
+    void aFailureIsExplainedBeyondWhatItsErrorMeans(Scenario scenario) {
+        LoadException failure =
+                catchThrowableOfType(
+                        LoadException.class,
+                        () -> scenario.reader().readImage(Bytes.copyOf(scenario.file())));
+        assertThat(failure.isDiagnosed()).isTrue();
+        Diagnosis diagnosis = failure.diagnosis();
+        assertThat(diagnosis.cause()).matches("(?s).{20,}\\.").isNotEqualTo(failure.getMessage());
+        assertThat(diagnosis.advice()).matches("(?s).{20,}\\.");
     }
 
     @Test
