@@ -86,6 +86,9 @@ public final class Kernel {
                         builder.kallsyms,
                         Module::new);
         state.taintedBefore(builder.taints);
+        if (config.kconfig("CONFIG_RANDSTRUCT", false) && config.atLeast(4, 13)) {
+            state.taint(Taint.RANDSTRUCT);
+        }
     }
 
     /**

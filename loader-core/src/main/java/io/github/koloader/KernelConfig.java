@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.image.ModuleImage;
 import io.github.koloader.memory.Address;
 import java.util.List;
 import java.util.Map;
@@ -85,6 +86,21 @@ public final class KernelConfig {
                 .modversions(words.contains("modversions"))
                 .vermagic(vermagic)
                 .build();
+    }
+
+    /**
+     * {@return the kernel that a module was built for: what its vermagic says, and the size of
+     * {@code struct module}} Takes a module of the kernel's own package to know that kernel.
+     *
+     * @param module a module with a vermagic
+     * @throws IllegalArgumentException if it has none, or one that does not begin with a release
+     */
+    public static KernelConfig forModule(ModuleImage module) {
+        KernelConfig config = forVermagic(module.modinfo().firstRaw("vermagic").orElse(""));
+        return module.thisModule()
+                .map(structure -> module.section(structure.section()).size())
+                .map(size -> config.toBuilder().structModuleSize(OptionalLong.of(size)).build())
+                .orElse(config);
     }
 
     /** {@return a builder with these values} */
@@ -268,9 +284,13 @@ public final class KernelConfig {
         return values.strictModuleRwx;
     }
 
-    /** {@return whether CONFIG_LIVEPATCH is set: whether livepatch modules are taken} */
-    public boolean livepatch() {
-        return values.livepatch;
+    /**
+     * {@return whether CONFIG_LIVEPATCH is set: whether livepatch modules are taken}
+     *
+     * @param architecture whose default counts where {@link Builder#livepatch} was not set
+     */
+    public boolean livepatch(Architecture architecture) {
+        return values.livepatch.orElseGet(() -> architecture.livepatch(this));
     }
 
     /** {@return whether CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS is set} */
@@ -366,7 +386,7 @@ public final class KernelConfig {
         private boolean cpuKnown;
         private Map<String, Address> kernelAddresses = Map.of();
         private boolean strictModuleRwx = true;
-        private boolean livepatch = true;
+        private Optional<Boolean> livepatch = Optional.empty();
         private boolean allowMissingNamespaceImports;
         private MissingVersion missingVersion = MissingVersion.REFUSE;
         private boolean retpolineNeeded = true;
@@ -397,7 +417,6 @@ public final class KernelConfig {
                             .moduleCompression(moduleCompression)
                             .kallsyms(kallsyms)
                             .strictModuleRwx(strictModuleRwx)
-                            .livepatch(livepatch)
                             .allowMissingNamespaceImports(allowMissingNamespaceImports)
                             .missingVersion(missingVersion)
                             .retpolineNeeded(retpolineNeeded)
@@ -406,6 +425,7 @@ public final class KernelConfig {
                             .cpus(cpus);
             copy.preempt = preempt;
             copy.kallsymsAll = kallsymsAll;
+            copy.livepatch = livepatch;
             copy.kconfig = kconfig;
             copy.cpuCapabilities = cpuCapabilities;
             copy.cpuKnown = cpuKnown;
@@ -715,13 +735,13 @@ public final class KernelConfig {
         }
 
         /**
-         * Sets {@link KernelConfig#livepatch()}.
+         * Sets {@link KernelConfig#livepatch}.
          *
          * @param on whether it is set
          * @return this builder
          */
         public Builder livepatch(boolean on) {
-            this.livepatch = on;
+            this.livepatch = Optional.of(on);
             return this;
         }
 

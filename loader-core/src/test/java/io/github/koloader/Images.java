@@ -250,6 +250,15 @@ public final class Images {
         return builder.build();
     }
 
+    /** The same image with another name in {@code struct module}, of any length. */
+    public static ModuleImage withStructureName(ModuleImage image, String name) {
+        int index = image.sectionIndex(ModuleImage.THIS_MODULE);
+        byte[] contents = image.section(index).contents().toByteArray();
+        byte[] field = (name + "\0").getBytes(StandardCharsets.ISO_8859_1);
+        System.arraycopy(field, 0, contents, 24, field.length);
+        return withSection(image, index, image.section(index).withContents(Bytes.copyOf(contents)));
+    }
+
     /** The same image with another name for its section {@code name}. */
     public static ModuleImage withRenamed(ModuleImage image, String name, String newName) {
         int index = image.sectionIndex(name);

@@ -24,7 +24,7 @@ final class KernelConfigTest {
                 .isEqualTo(KernelConfig.MissingVersion.REFUSE);
         assertThat(KernelConfig.forRelease("5.10.0").vermagic(Architectures.X86_64))
                 .doesNotContain("preempt");
-        assertThat(KernelConfig.forRelease("2.6.32").livepatch()).isFalse();
+        assertThat(KernelConfig.forRelease("2.6.32").livepatch(Architectures.X86_64)).isFalse();
     }
 
     @Test

@@ -204,6 +204,16 @@ public interface Architecture {
     }
 
     /**
+     * {@return whether livepatch modules are taken (CONFIG_LIVEPATCH), where the configuration
+     * leaves that open: as Debian builds this architecture}
+     *
+     * @param config the kernel
+     */
+    default boolean livepatch(KernelConfig config) {
+        return false;
+    }
+
+    /**
      * {@return the sections that kbuild's linker script puts into each module for the loader to
      * fill, as they are in the file; without them a module is refused}
      *

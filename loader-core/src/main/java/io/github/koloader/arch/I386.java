@@ -20,8 +20,9 @@ import java.util.List;
  * and ECX, the others on the stack.
  *
  * <p>Asked of {@link KernelConfig#kconfig}: the processor family that vermagic names, {@code
- * CONFIG_M586TSC}, {@code CONFIG_M686} (Debian's {@code 686-pae}) and {@code CONFIG_MCORE2}.
- * Without them it is {@code CONFIG_MGEODE_LX}, as Debian's {@code 686}: our choice.
+ * CONFIG_M586TSC}, {@code CONFIG_M686} (set for a release that ends in {@code -686-pae}, as
+ * Debian's) and {@code CONFIG_MCORE2}. Without them it is {@code CONFIG_MGEODE_LX}, as Debian's
+ * {@code 686}: our choice.
  *
  * <p>Where things lie depends on the size of the memory. Taken is a machine with 512 MiB, whose
  * area for modules holds all modules of a distribution.
@@ -116,7 +117,7 @@ final class I386 implements Architecture {
         if (config.kconfig("CONFIG_M586TSC", false)) {
             return "586TSC ";
         }
-        if (config.kconfig("CONFIG_M686", false)) {
+        if (config.kconfig("CONFIG_M686", config.release().endsWith("-686-pae"))) {
             return "686 ";
         }
         return config.kconfig("CONFIG_MCORE2", false) ? "CORE2 " : "GEODE ";

@@ -192,6 +192,11 @@ final class PowerPc64 implements Architecture {
     }
 
     @Override
+    public boolean livepatch(KernelConfig config) {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return false;
     }

@@ -147,6 +147,11 @@ final class S390 implements Architecture {
     }
 
     @Override
+    public boolean livepatch(KernelConfig config) {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return false;
     }

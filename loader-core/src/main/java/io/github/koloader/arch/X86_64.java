@@ -129,6 +129,11 @@ final class X86_64 implements Architecture {
     }
 
     @Override
+    public boolean livepatch(KernelConfig config) {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return config.atLeast(4, 19);
     }
@@ -183,6 +188,7 @@ final class X86_64 implements Architecture {
 
     /**
      * Since 6.4 the value is the one that would have been written; before, P is not yet subtracted.
+     * Where the place is, the kernel says as a hash, or as here while it has no key for that.
      */
     private static LoadException placeNotZero(RelocationFailure failure) {
         boolean recent = failure.config().atLeast(6, 4);
@@ -190,9 +196,8 @@ final class X86_64 implements Architecture {
                 (recent
                                 ? "x86/modules: Invalid relocation target"
                                 : "x86/modules: Skipping invalid relocation target")
-                        + ", existing value is nonzero for type %d, loc %016x, val %x",
+                        + ", existing value is nonzero for type %d, loc (____ptrval____), val %x",
                 failure.type(),
-                failure.p(),
                 recent ? failure.value() : failure.s() + failure.a());
     }
 

@@ -119,6 +119,19 @@ public final class Modinfo {
         return List.copyOf(values);
     }
 
+    /**
+     * {@return the values as {@link #all} gives them, but one character a byte}
+     *
+     * @param tag the tag, without the {@code =}
+     */
+    public List<String> allRaw(String tag) {
+        List<String> values = new ArrayList<>();
+        for (int index = find(tag, 0); index >= 0; index = find(tag, index + 1)) {
+            values.add(valueAt(starts[index], tag).toLatin1());
+        }
+        return List.copyOf(values);
+    }
+
     /** {@return all entries} Empty strings are left out. */
     public List<Entry> entries() {
         List<Entry> entries = new ArrayList<>();

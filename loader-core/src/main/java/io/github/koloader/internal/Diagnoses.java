@@ -259,15 +259,6 @@ final class Diagnoses {
                         + " module. Parameters of built-in code are set on the kernel's command line.");
     }
 
-    static Diagnosis parameterTwice(String path) {
-        return of(
-                "Two parameters of the module have one name, and both are to have the file "
-                        + quote("/sys" + path)
-                        + ".",
-                "section `__param`",
-                "Rename one of the parameters, or give one of them the permissions 0.");
-    }
-
     // ---- memory ----
 
     static Diagnosis noMemory(String name, long size) {

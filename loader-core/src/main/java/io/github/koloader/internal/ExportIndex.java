@@ -31,6 +31,9 @@ public final class ExportIndex {
         /** Whether only GPL-compatible modules may use it. */
         public final boolean gplOnly;
 
+        /** Whether others are told that they will not be able to use it for long. */
+        public final boolean gplFuture;
+
         /** Its namespace, empty for none. */
         public final String namespace;
 
@@ -48,6 +51,7 @@ public final class ExportIndex {
                 @Nullable LoadedModule owner,
                 long address,
                 boolean gplOnly,
+                boolean gplFuture,
                 String namespace,
                 boolean hasCrc,
                 int crc,
@@ -57,6 +61,7 @@ public final class ExportIndex {
             this.owner = owner;
             this.address = address;
             this.gplOnly = gplOnly;
+            this.gplFuture = gplFuture;
             this.namespace = namespace;
             this.hasCrc = hasCrc;
             this.crc = crc;
@@ -69,10 +74,12 @@ public final class ExportIndex {
                 LoadedModule owner,
                 long address,
                 boolean gplOnly,
+                boolean gplFuture,
                 String namespace,
                 boolean hasCrc,
                 int crc) {
-            return new Export(name, owner, address, gplOnly, namespace, hasCrc, crc, true);
+            return new Export(
+                    name, owner, address, gplOnly, gplFuture, namespace, hasCrc, crc, true);
         }
 
         private static Export ofKernel(String name, Optional<ExportedSymbol> symbol) {
@@ -84,11 +91,12 @@ public final class ExportIndex {
                                             null,
                                             found.address().value(),
                                             found.gplOnly(),
+                                            false,
                                             found.namespace(),
                                             found.crc().isPresent(),
                                             found.crc().orElse(0),
                                             true))
-                    .orElseGet(() -> new Export(bytes, null, 0, false, "", false, 0, false));
+                    .orElseGet(() -> new Export(bytes, null, 0, false, false, "", false, 0, false));
         }
 
         /** The bytes of its name, which nobody changes. */
@@ -219,19 +227,12 @@ public final class ExportIndex {
     }
 
     /**
-     * Adds a module's exports: plain ones first in a search, both before those of modules loaded
+     * Adds a module's exports, which a search finds in that order, before those of modules loaded
      * earlier.
      */
     public void addAll(List<Export> exports) {
-        for (Export export : exports) {
-            if (export.gplOnly) {
-                insert(export);
-            }
-        }
-        for (Export export : exports) {
-            if (!export.gplOnly) {
-                insert(export);
-            }
+        for (int i = exports.size() - 1; i >= 0; i--) {
+            insert(exports.get(i));
         }
     }
 

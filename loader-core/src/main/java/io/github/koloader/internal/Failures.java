@@ -1,6 +1,7 @@
 package io.github.koloader.internal;
 
 import static io.github.koloader.LogLevel.ERR;
+import static io.github.koloader.LogLevel.NOTICE;
 import static io.github.koloader.LogLevel.WARNING;
 
 import io.github.koloader.Errno;
@@ -10,6 +11,8 @@ import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.RelocationFailure;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.Rights;
 import java.util.List;
 import java.util.Locale;
 
@@ -61,10 +64,42 @@ public final class Failures {
                 .diagnosed(Diagnoses.noStrings(name, link));
     }
 
-    /** No {@code struct module}. */
-    public static LoadException noModuleFound(String name) {
-        return failure(Errno.ENOEXEC, WARNING, "%s: No module found in object", name)
-                .diagnosed(Diagnoses.noModuleFound(name));
+    /** No {@code struct module}, up to 6.2; {@code prefix} is name and colon, nothing before 4.19. */
+    public static LoadException noModuleFound(String prefix) {
+        return failure(Errno.ENOEXEC, WARNING, "%sNo module found in object", prefix)
+                .diagnosed(
+                        Diagnoses.noModuleFound(prefix.isEmpty() ? "?" : prefix.replace(": ", "")));
+    }
+
+    /** Since 6.3: no {@code struct module}, or more than one. */
+    public static LoadException notExactlyOneModule(String name) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "module %s: Exactly one .gnu.linkonce.this_module section must exist.",
+                name);
+    }
+
+    /** Since 6.14: CRCs of extended versions without names, or the other way round. */
+    public static LoadException halfExtendedVersions() {
+        return failure(
+                Errno.ENOEXEC, ERR, "extended version crc+name presence does not match");
+    }
+
+    /** Since 6.14: extended versions with fewer names than CRCs. */
+    public static LoadException fewerExtendedNames() {
+        return failure(Errno.ENOEXEC, ERR, "more extended version crcs than names");
+    }
+
+    /** Nothing can be loaded or unloaded any more. */
+    public static LoadException modulesDisabled() {
+        return LoadException.silent(Errno.EPERM, "loading and unloading of modules is disabled");
+    }
+
+    /** {@code module.sig_enforce} is set, and the module has no valid signature. */
+    public static LoadException unsignedRejected() {
+        return failure(
+                Errno.EKEYREJECTED, NOTICE, "Loading of unsigned module is rejected");
     }
 
     /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
@@ -102,6 +137,46 @@ public final class Failures {
                                 + " at run time",
                         name)
                 .diagnosed(Diagnoses.thisModuleSize(name, size, expected));
+    }
+
+    /** The kernel is locked down, and the module has no valid signature. */
+    public static LoadException lockedDown() {
+        return LoadException.silent(
+                Errno.EPERM, "the kernel is locked down and the module has no valid signature");
+    }
+
+    /** Ours: 4.13 … 6.3 die when they measure a name that has no end. */
+    public static LoadException nameNotTerminated(String name, int length) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "name %s in struct module fills all of its %d bytes: Linux dies here",
+                name,
+                length);
+    }
+
+    /** Ours: Linux dies when it writes the module's state. */
+    public static LoadException stateNotWritable(
+            String name, String section, Address address, Rights rights) {
+        return failure(
+                Errno.ENOEXEC,
+                ERR,
+                "%s: section %s lies in %s memory: Linux dies here, writing the state of the module to %s",
+                name,
+                section,
+                rights,
+                address);
+    }
+
+    /** Memory that was given for the module does not begin with a page. */
+    public static LoadException notPageAligned(String name, Address address) {
+        return LoadException.silent(
+                Errno.EINVAL, "memory of " + name + " at " + address + " does not begin with a page");
+    }
+
+    /** Both kinds of constructors. */
+    public static LoadException bothConstructors(String name) {
+        return failure(Errno.EINVAL, WARNING, "%s: has both .ctors and .init_array.", name);
     }
 
     /** Named by {@code module_blacklist=}. */

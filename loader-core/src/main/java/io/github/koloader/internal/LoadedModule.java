@@ -117,13 +117,14 @@ public final class LoadedModule {
     public LoadedModule(
             String name,
             ModuleImage image,
+            Modinfo modinfo,
             Placement placement,
             String arguments,
             Set<Taint> taints,
             java.util.function.Function<LoadedModule, Module> facades) {
         this.name = name;
         this.image = image;
-        this.modinfo = image.modinfo().copy();
+        this.modinfo = modinfo.copy();
         this.symbols = image.symbols();
         this.placement = placement;
         this.arguments = arguments;

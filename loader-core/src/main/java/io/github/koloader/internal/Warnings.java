@@ -60,6 +60,14 @@ public final class Warnings {
                 owner);
     }
 
+    /** Up to 5.11: a symbol that only GPL-compatible modules will see. */
+    public static LogLine gplOnlySoon(String symbol) {
+        return line(
+                WARNING,
+                "Symbol %s is being used by a non-GPL module, which will not be allowed in the future",
+                symbol);
+    }
+
     /** The owner of a symbol is still in its init. */
     public static LogLine initAwaited(String module, String owner) {
         return line(WARNING, "%s: gave up waiting for init of module %s.", module, owner);

@@ -191,7 +191,7 @@ final class X86_64Test extends ArchitectureContract {
                 .isEqualTo(
                         "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type "
                                 + type
-                                + ", loc ffffffffc0001000, val 30");
+                                + ", loc (____ptrval____), val 30");
     }
 
     @Test
@@ -207,7 +207,7 @@ final class X86_64Test extends ArchitectureContract {
                                 .dmesg())
                 .isEqualTo(
                         "module: x86/modules: Invalid relocation target, existing value is nonzero for type 2,"
-                                + " loc ffffffffc0001000, val 20");
+                                + " loc (____ptrval____), val 20");
     }
 
     @ParameterizedTest

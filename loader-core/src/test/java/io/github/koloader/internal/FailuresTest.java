@@ -3,6 +3,7 @@ package io.github.koloader.internal;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.koloader.BuiltInModule;
 import io.github.koloader.Diagnosis;
@@ -32,6 +33,8 @@ import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SectionType;
 import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.Address;
+import io.github.koloader.memory.FirstFitAllocator;
+import io.github.koloader.memory.ModuleAllocator;
 import io.github.koloader.memory.Region;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;
@@ -52,6 +55,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Provokes every failure, and looks at errno, log, and that nothing else has changed. */
 final class FailuresTest {
+    private static final LoadRequest SIGNED = new LoadRequest("", false, false, true);
+
     private static final int LONG = 0x1000_0000;
 
     /** A failure, how to provoke it, and what it says. */
@@ -115,8 +120,32 @@ final class FailuresTest {
     }
 
     static Stream<Scenario> scenarios() {
-        return Stream.of(checks(), admissions(), resolutions(), relocations(), unloads())
+        return Stream.of(
+                        policies(),
+                        checks(),
+                        admissions(),
+                        resolutions(),
+                        relocations(),
+                        formations(),
+                        unloads())
                 .flatMap(List::stream);
+    }
+
+    private static List<Scenario> policies() {
+        ModuleImage plain = Images.empty("m");
+        return List.of(
+                load("modulesDisabled", plain, Errno.EPERM, "")
+                        .config(config -> config.modulesDisabled(true)),
+                call("modulesDisabled", kernel -> kernel.unload("m"), Errno.EPERM, "")
+                        .config(config -> config.modulesDisabled(true)),
+                load(
+                                "unsignedRejected",
+                                plain,
+                                Errno.EKEYREJECTED,
+                                "Loading of unsigned module is rejected")
+                        .config(config -> config.moduleSig(true).sigEnforce(true)),
+                load("lockedDown", plain, Errno.EPERM, "")
+                        .config(config -> config.moduleSig(true).lockdown(true)));
     }
 
     private static List<Scenario> checks() {
@@ -148,6 +177,38 @@ final class FailuresTest {
                         Images.withRenamed(plain, ModuleImage.THIS_MODULE, ".data"),
                         Errno.ENOEXEC,
                         "m: No module found in object"),
+                load(
+                                "noModuleFound",
+                                Images.withRenamed(plain, ModuleImage.THIS_MODULE, ".data"),
+                                Errno.ENOEXEC,
+                                "No module found in object")
+                        .with(builder -> builder.config(Images.quiet(KernelConfig.linux3_10()))),
+                load(
+                                "notExactlyOneModule",
+                                Images.withRenamed(plain, ModuleImage.THIS_MODULE, ".data"),
+                                Errno.ENOEXEC,
+                                "module m: Exactly one .gnu.linkonce.this_module section must exist.")
+                        .with(builder -> builder.config(Images.quiet6_12())),
+                load(
+                                "notExactlyOneModule",
+                                withSection(Images.data(ModuleImage.THIS_MODULE, 896)),
+                                Errno.ENOEXEC,
+                                "module m: Exactly one .gnu.linkonce.this_module section must exist.")
+                        .with(builder -> builder.config(Images.quiet6_12())),
+                load(
+                                "halfExtendedVersions",
+                                withSection(Images.rodata("__version_ext_names", (byte) 0)),
+                                Errno.ENOEXEC,
+                                "extended version crc+name presence does not match")
+                        .with(builder -> builder.config(with6_14())),
+                load(
+                                "fewerExtendedNames",
+                                withSection(
+                                        Images.rodata("__version_ext_crcs", new byte[8]),
+                                        Images.rodata("__version_ext_names", (byte) 'a', (byte) 0)),
+                                Errno.ENOEXEC,
+                                "more extended version crcs than names")
+                        .with(builder -> builder.config(with6_14())),
                 load(
                         "noStrings",
                         withStringsIn(plain, 99),
@@ -199,6 +260,12 @@ final class FailuresTest {
                         withSection(Section.progbits("wx", 5, 1, Bytes.copyOf((byte) 0))),
                         Errno.ENOEXEC,
                         "m: section wx (index 1) has invalid WRITE|EXEC flags"));
+    }
+
+    private static KernelConfig with6_14() {
+        return Images.quiet(KernelConfig.forRelease("6.14.0")).toBuilder()
+                .modversions(true)
+                .build();
     }
 
     private static Kernel.Builder withModuleLayout(Kernel.Builder builder) {
@@ -278,7 +345,21 @@ final class FailuresTest {
                                         .build(),
                                 Errno.ENOEXEC,
                                 "")
-                        .config(config -> config.modversions(true).forceLoad(false)));
+                        .config(config -> config.modversions(true).forceLoad(false)),
+                load(
+                        "nameNotTerminated",
+                        Images.withStructureName(Images.empty("m"), "n".repeat(56)),
+                        Errno.ENOEXEC,
+                        "name "
+                                + "n".repeat(56)
+                                + " in struct module fills all of its 56 bytes: Linux dies here"),
+                load(
+                                "bothConstructors",
+                                withSection(
+                                        Images.data(".ctors", 8), Images.data(".init_array", 8)),
+                                Errno.EINVAL,
+                                "m: has both .ctors and .init_array.")
+                        .config(config -> config.kconfig("CONFIG_CONSTRUCTORS", true)));
     }
 
     private static List<Scenario> resolutions() {
@@ -322,6 +403,61 @@ final class FailuresTest {
                                                         .onlyFor("m"))),
                 load("initFailed", Images.withInitAndExit("m"), Errno.ENODEV, "")
                         .with(builder -> builder.executor(call -> -19)));
+    }
+
+    private static List<Scenario> formations() {
+        return List.of(
+                load(
+                        "stateNotWritable",
+                        withReadOnlyStructure(),
+                        Errno.ENOEXEC,
+                        "m: section .gnu.linkonce.this_module lies in r-- memory: Linux dies here,"
+                                + " writing the state of the module to 0xffffffffc0000000"),
+                load("notPageAligned", Images.empty("m"), Errno.EINVAL, "")
+                        .with(builder -> builder.allocator(new Misaligned())));
+    }
+
+    private static ModuleImage withReadOnlyStructure() {
+        ModuleImage image = Images.empty("m");
+        int index = image.sectionIndex(ModuleImage.THIS_MODULE);
+        Section old = image.section(index);
+        return Images.withSection(
+                image,
+                index,
+                Section.progbits(
+                        old.name(), SectionFlags.ALLOC, old.alignment(), old.contents()));
+    }
+
+    /** Gives memory for modules that begins in the middle of a page. */
+    private static final class Misaligned implements ModuleAllocator {
+        private final ModuleAllocator allocator;
+
+        Misaligned() {
+            KernelConfig config = Images.quiet6_1();
+            Architecture machine = Architectures.X86_64;
+            this.allocator =
+                    new FirstFitAllocator(
+                            machine.moduleAreas(config),
+                            machine.imageArea(config),
+                            machine.perCpuArea(config),
+                            machine.pageSize());
+        }
+
+        @Override
+        public java.util.Optional<Address> allocate(Request request) {
+            long by = by(request);
+            return allocator.allocate(request).map(address -> address.plus(by));
+        }
+
+        @Override
+        public void free(Address address, Request request) {
+            allocator.free(address.plus(-by(request)), request);
+        }
+
+        private static long by(Request request) {
+            boolean moved = request.purpose() == Purpose.MODULE && request.module().equals("m");
+            return moved ? 16 : 0;
+        }
     }
 
     private static byte[] exportFarAway() {
@@ -546,11 +682,12 @@ final class FailuresTest {
     @MethodSource("scenarios")
     void afterAFailureTheNextModuleGetsTheAddressesItWouldHaveHad(Scenario scenario) {
         Kernel failed = scenario.kernelBefore();
+        assumeFalse(failed.config().modulesDisabled(), "no module can follow");
         assertThatThrownBy(() -> scenario.provoker().accept(failed))
                 .isInstanceOf(LoadException.class);
-        Module after = failed.load(probe(failed), "");
+        Module after = failed.load(probe(failed), SIGNED);
         Kernel fresh = scenario.kernelBefore();
-        Module expected = fresh.load(probe(fresh), "");
+        Module expected = fresh.load(probe(fresh), SIGNED);
         assertThat(after.blockAddresses()).isEqualTo(expected.blockAddresses());
         assertThat(after.imageAddress()).isEqualTo(expected.imageAddress());
         assertThat(after.perCpuBase()).isEqualTo(expected.perCpuBase());

@@ -6,11 +6,13 @@ import io.github.koloader.KernelConfig;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
 import io.github.koloader.image.Section;
+import io.github.koloader.image.ThisModule;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Warnings;
 import io.github.koloader.internal.load.CheckImage.CheckedImage;
+import io.github.koloader.internal.load.SpecialSections.ExportTable;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.ModuleAllocator.Purpose;
 import io.github.koloader.memory.ModuleAllocator.Request;
@@ -23,6 +25,9 @@ import java.util.Set;
  * @kernel kernel/module/main.c, add_unformed_module(), percpu_modalloc(), find_module_sections()
  */
 final class Admit {
+    /** The option with which constructors of modules are run; off in the presets. */
+    static final String CONSTRUCTORS = "CONFIG_CONSTRUCTORS";
+
     private final KernelState kernel;
     private final KernelConfig config;
     private final CheckedImage checked;
@@ -46,14 +51,25 @@ final class Admit {
             Undo undo) {
         Admit admit = new Admit(kernel, checked, module, undo);
         kernel.step(FaultPoint.ADMISSION, module.name);
+        admit.refuseEndlessName();
         admit.list();
         admit.allocatePerCpu(perCpu);
         kernel.step(FaultPoint.SPECIAL_SECTIONS, module.name);
         admit.checkSpecialSections(special);
     }
 
+    /** A name without its NUL: strlen() of it is checked, and fatal. */
+    private void refuseEndlessName() {
+        int length = ThisModule.nameLength(kernel.architecture.encoding().wordSize());
+        if (module.name.length() >= length && config.atLeast(4, 13) && !config.atLeast(6, 4)) {
+            throw Failures.nameNotTerminated(module.name, length);
+        }
+    }
+
     /**
-     * Refuses a second module of a name.
+     * Refuses a second module of a name. The kernel waits for one that is coming or going. Nobody
+     * can finish either while this load waits, as there is one thread; so the answer is the one
+     * that a wait would end with: before 6.1, that such a module is there.
      *
      * @kernel kernel/module/main.c, module_patient_check_exists()
      */
@@ -62,7 +78,7 @@ final class Admit {
         if (there == null) {
             return;
         }
-        if (there.state == ModuleState.LIVE) {
+        if (there.state == ModuleState.LIVE || !kernel.config.atLeast(6, 1)) {
             throw Failures.alreadyLoaded(name);
         }
         throw Failures.nameBusy(name);
@@ -76,7 +92,7 @@ final class Admit {
         if (config.atLeast(6, 4)) {
             CheckImage.warnAfterAdmission(kernel, checked, module.taints);
         }
-        if (config.moduleSig()) {
+        if (config.moduleSig() && !checked.request().signatureValid()) {
             taintUnsigned();
         }
         if (config.atLeast(6, 4)) {
@@ -89,7 +105,8 @@ final class Admit {
         if (kernel.once("unsigned")) {
             kernel.log.add(Warnings.unsigned(module.name));
         }
-        kernel.taint(module.taints, taint);
+        kernel.taints.add(taint); // of either kind, it leaves lock debugging on
+        module.taints.add(taint);
     }
 
     /**
@@ -146,6 +163,12 @@ final class Admit {
     }
 
     private void checkSpecialSections(SpecialSections special) {
+        if (config.kconfig(CONSTRUCTORS, false)
+                && config.atLeast(3, 17)
+                && special.ctors() != 0
+                && special.initArray() != 0) {
+            throw Failures.bothConstructors(module.name);
+        }
         if (special.obsoleteParameters() != 0) {
             kernel.log.add(Warnings.obsoleteParameters(module.name));
         }
@@ -153,9 +176,12 @@ final class Admit {
             taintByName(kernel.taints.contains(Taint.PROPRIETARY_MODULE));
         }
         kernel.step(FaultPoint.EXPORT_VERSIONS, module.name);
-        boolean unversioned =
-                special.ksymtab() != 0 && special.kcrctab() == 0
-                        || special.ksymtabGpl() != 0 && special.kcrctabGpl() == 0;
+        int entrySize = Finalize.exportSize(kernel);
+        boolean unversioned = false;
+        for (ExportTable table : special.exportTables(config)) {
+            long size = module.placement.sections().get(table.table()).size();
+            unversioned |= table.crcs() == 0 && Long.compareUnsigned(size, entrySize) >= 0;
+        }
         if (config.modversions()
                 && unversioned
                 && !kernel.tryToForceLoad(

@@ -2,6 +2,8 @@ package io.github.koloader.internal.load;
 
 import com.google.common.collect.ImmutableSet;
 import io.github.koloader.FaultPoint;
+import io.github.koloader.KernelConfig;
+import io.github.koloader.LoadRequest;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.image.FileHeader;
@@ -34,16 +36,20 @@ final class CheckImage {
                     "Dual MIT/GPL",
                     "Dual MPL/GPL");
 
+    /** What stands in messages for a name that modinfo does not give. */
+    private static final String NO_NAME = "(missing .modinfo section or name field)";
+
     /**
      * An image that has passed.
      *
      * @param image the image
-     * @param infoName modinfo's name, which some messages use
+     * @param infoName modinfo's name, which some messages use; the other one before 4.19
      * @param name the name in {@code struct module}, which all else uses
      * @param modinfo its modinfo
      * @param thisModule its structure
      * @param taints what it is tainted with so far
      * @param livepatch whether it is a livepatch module
+     * @param request how it is to be loaded
      */
     record CheckedImage(
             ModuleImage image,
@@ -52,27 +58,44 @@ final class CheckImage {
             Modinfo modinfo,
             ThisModule thisModule,
             Set<Taint> taints,
-            boolean livepatch) {
+            boolean livepatch,
+            LoadRequest request) {
         /** The same with what the architecture has made of the image. */
         CheckedImage withImage(ModuleImage planned) {
             return new CheckedImage(
-                    planned, infoName, name, modinfo, thisModule, taints, livepatch);
+                    planned, infoName, name, modinfo, thisModule, taints, livepatch, request);
         }
     }
 
     private final KernelState kernel;
+    private final KernelConfig config;
     private final ModuleImage image;
+    private final LoadRequest request;
     private final Modinfo modinfo;
     private final Set<Taint> taints = EnumSet.noneOf(Taint.class);
 
-    private CheckImage(KernelState kernel, ModuleImage image) {
+    private CheckImage(
+            KernelState kernel, ModuleImage image, LoadRequest request, Modinfo modinfo) {
         this.kernel = kernel;
+        this.config = kernel.config;
         this.image = image;
-        this.modinfo = image.modinfo();
+        this.request = request;
+        this.modinfo = modinfo;
     }
 
-    static CheckedImage run(KernelState kernel, ModuleImage image) {
-        return new CheckImage(kernel, image).run();
+    static CheckedImage run(KernelState kernel, ModuleImage image, LoadRequest request) {
+        return new CheckImage(kernel, image, request, modinfo(kernel.config, image)).run();
+    }
+
+    /** Modinfo as this kernel finds it: since 6.12 also where the section takes no memory. */
+    private static Modinfo modinfo(KernelConfig config, ModuleImage image) {
+        Modinfo allocated = image.modinfo();
+        if (!config.atLeast(6, 12) || image.allocatedSectionIndex(".modinfo") != 0) {
+            return allocated;
+        }
+        return image.section(".modinfo")
+                .map(section -> new Modinfo(section.contents()))
+                .orElse(allocated);
     }
 
     private CheckedImage run() {
@@ -81,18 +104,57 @@ final class CheckImage {
         if (!architecture.accepts(header) || !architecture.encoding().equals(image.encoding())) {
             throw Failures.wrongArchitecture(image.machine(), architecture);
         }
-        Optional<String> given = modinfo.firstRaw("name");
-        String provisional = given.orElse("(missing .modinfo section or name field)");
-        kernel.step(FaultPoint.SECTION_INDEX, given.orElse(""));
-        if (image.symbolSection() == 0) {
-            throw Failures.noSymbols(provisional);
+        kernel.step(FaultPoint.SECTION_INDEX, modinfo.firstRaw("name").orElse(""));
+        ThisModule thisModule = findParts();
+        String name = structureName(thisModule);
+        String infoName =
+                config.atLeast(4, 19) ? modinfo.firstRaw("name").orElse(name) : name;
+        kernel.step(FaultPoint.BLACKLIST, infoName);
+        if (config.moduleBlacklist().contains(infoName) && config.atLeast(4, 8)) {
+            throw Failures.blacklisted(infoName);
         }
-        int strings = image.section(image.symbolSection()).link();
-        if (strings <= 0 || strings >= image.sections().size()) {
-            throw Failures.noStrings(provisional, strings);
+        kernel.step(FaultPoint.STRUCT_VERSION, infoName);
+        checkStructModuleVersion(infoName, name);
+        kernel.step(FaultPoint.MODINFO, infoName);
+        checkVermagic(infoName, name);
+        boolean livepatch = modinfo.has("livepatch") && config.atLeast(4, 6);
+        CheckedImage checked =
+                new CheckedImage(
+                        image, infoName, name, modinfo, thisModule, taints, livepatch, request);
+        if (!config.atLeast(6, 4)) {
+            warnBeforeLayout(checked);
+        } else if (livepatch && !config.livepatch(architecture)) {
+            throw Failures.noLivepatch(checked.name());
         }
-        ThisModule thisModule =
-                image.thisModule().orElseThrow(() -> Failures.noModuleFound(provisional));
+        return checked;
+    }
+
+    /**
+     * The sections that must be there. Up to 4.18 {@code struct module} is looked for first, and
+     * names the module in what is said about symbols; since 6.3 it is looked for first again.
+     *
+     * @kernel kernel/module/main.c, setup_load_info(), elf_validity_cache_index()
+     */
+    private ThisModule findParts() {
+        String provisional = modinfo.firstRaw("name").orElse(NO_NAME);
+        Optional<ThisModule> found = image.thisModule();
+        if (config.atLeast(6, 3)) {
+            if (found.isEmpty() || thisModuleCount() > 1) {
+                throw Failures.notExactlyOneModule(provisional);
+            }
+            checkSymbols(provisional);
+        } else if (config.atLeast(4, 19)) {
+            checkSymbols(provisional);
+            if (found.isEmpty()) {
+                throw Failures.noModuleFound(provisional + ": ");
+            }
+        } else {
+            if (found.isEmpty()) {
+                throw Failures.noModuleFound("");
+            }
+            checkSymbols(found.get().name());
+        }
+        ThisModule thisModule = found.get();
         Section structure = image.section(thisModule.section());
         int wordSize = image.encoding().wordSize();
         if (structure.contents().size()
@@ -100,59 +162,80 @@ final class CheckImage {
             throw Failures.thisModuleTooSmall(
                     structure.name(), structure.offset(), structure.contents().size());
         }
-        String infoName = given.orElse(thisModule.name());
-        if (kernel.config.atLeast(6, 4)
-                && kernel.config.structModuleSize().isPresent()
-                && structure.size() != kernel.config.structModuleSize().getAsLong()) {
+        if (config.atLeast(6, 4)
+                && config.structModuleSize().isPresent()
+                && structure.size() != config.structModuleSize().getAsLong()) {
             throw Failures.thisModuleSize(
-                    infoName, structure.size(), kernel.config.structModuleSize().getAsLong());
+                    provisional.equals(NO_NAME) ? found.get().name() : provisional,
+                    structure.size(),
+                    config.structModuleSize().getAsLong());
         }
-        kernel.step(FaultPoint.BLACKLIST, infoName);
-        if (kernel.config.moduleBlacklist().contains(infoName)) {
-            throw Failures.blacklisted(infoName);
+        if (!request.ignoreModversions() && config.modversions()) {
+            ExtendedVersions.check(config, image);
         }
-        kernel.step(FaultPoint.STRUCT_VERSION, infoName);
-        checkStructModuleVersion(infoName);
-        kernel.step(FaultPoint.MODINFO, infoName);
-        checkVermagic(infoName);
-        boolean livepatch = modinfo.has("livepatch");
-        CheckedImage checked =
-                new CheckedImage(
-                        image, infoName, thisModule.name(), modinfo, thisModule, taints, livepatch);
-        if (!kernel.config.atLeast(6, 4)) {
-            warnBeforeLayout(checked);
-        } else if (livepatch && !kernel.config.livepatch()) {
-            throw Failures.noLivepatch(checked.name());
-        }
-        return checked;
+        return thisModule;
     }
 
-    private void checkStructModuleVersion(String infoName) {
+    private int thisModuleCount() {
+        int count = 0;
+        for (Section section : image.sections()) {
+            if (section.name().equals(ModuleImage.THIS_MODULE)) {
+                count++;
+            }
+        }
+        return count;
+    }
+
+    private void checkSymbols(String name) {
+        if (image.symbolSection() == 0) {
+            throw Failures.noSymbols(name);
+        }
+        int strings = image.section(image.symbolSection()).link();
+        if (strings <= 0 || strings >= image.sections().size()) {
+            throw Failures.noStrings(name, strings);
+        }
+    }
+
+    /** The name in the structure; one that fills its field runs on into what follows. */
+    private String structureName(ThisModule thisModule) {
+        int wordSize = image.encoding().wordSize();
+        if (thisModule.name().length() < ThisModule.nameLength(wordSize)) {
+            return thisModule.name();
+        }
+        return image.section(thisModule.section())
+                .contents()
+                .text(ThisModule.nameOffset(wordSize));
+    }
+
+    private void checkStructModuleVersion(String infoName, String name) {
         ExportIndex.Export layout = kernel.exports.find("module_layout");
         if (layout == null) {
             return;
         }
-        CheckVersions versions = new CheckVersions(kernel, image, infoName, taints);
+        CheckVersions versions = new CheckVersions(kernel, image, request, infoName, name, taints);
         if (!versions.agrees(layout, "module_layout")) {
             throw Failures.wrongStructModuleVersion(
                     infoName, versions.complaints(), versions.facts());
         }
     }
 
-    private void checkVermagic(String infoName) {
-        if (!kernel.config.checkVermagic()) {
+    private void checkVermagic(String infoName, String name) {
+        if (!config.checkVermagic()) {
             return;
         }
-        Optional<String> vermagic = modinfo.firstRaw("vermagic");
+        Optional<String> vermagic =
+                request.ignoreVermagic() ? Optional.empty() : modinfo.firstRaw("vermagic");
         if (vermagic.isEmpty()) {
-            if (!kernel.tryToForceLoad(taints, infoName, "bad vermagic")) {
+            if (!kernel.tryToForceLoad(taints, name, "bad vermagic")) {
                 throw Failures.noVermagic(infoName);
             }
             return;
         }
-        String expected = kernel.config.vermagic(kernel.architecture);
+        String expected = config.vermagic(kernel.architecture);
         boolean withCrcs =
-                kernel.config.modversions() && image.allocatedSectionIndex("__versions") != 0;
+                config.modversions()
+                        && !request.ignoreModversions()
+                        && image.allocatedSectionIndex("__versions") != 0;
         if (!(withCrcs ? fromFirstSpace(vermagic.get()) : vermagic.get())
                 .equals(withCrcs ? fromFirstSpace(expected) : expected)) {
             throw Failures.wrongVermagic(infoName, vermagic.get(), expected, withCrcs);
@@ -173,7 +256,7 @@ final class CheckImage {
         warnRetpoline(checked);
         warnStaging(checked);
         if (checked.livepatch()) {
-            if (!kernel.config.livepatch()) {
+            if (!config.livepatch(kernel.architecture)) {
                 throw Failures.noLivepatch(checked.name());
             }
             warnLivepatch(checked);
@@ -184,7 +267,8 @@ final class CheckImage {
 
     /** Since 6.4 they come once the module is admitted. */
     static void warnAfterAdmission(KernelState kernel, CheckedImage checked, Set<Taint> taints) {
-        CheckImage check = new CheckImage(kernel, checked.image());
+        CheckImage check =
+                new CheckImage(kernel, checked.image(), checked.request(), checked.modinfo());
         check.warnOutOfTree(checked);
         check.warnRetpoline(checked);
         check.warnStaging(checked);
@@ -200,14 +284,14 @@ final class CheckImage {
         if (modinfo.has("intree")) {
             return;
         }
-        if (!kernel.taints.contains(Taint.OOT_MODULE) && kernel.config.atLeast(3, 11)) {
+        if (!kernel.taints.contains(Taint.OOT_MODULE) && config.atLeast(3, 11)) {
             kernel.log.add(Warnings.outOfTree(checked.name()));
         }
         kernel.taint(taints, Taint.OOT_MODULE);
     }
 
     private void warnRetpoline(CheckedImage checked) {
-        if (kernel.config.retpolineNeeded()
+        if (config.retpolineNeeded()
                 && kernel.architecture.checksRetpoline(kernel.config)
                 && !modinfo.has("retpoline")) {
             kernel.log.add(Warnings.spectre());
@@ -241,7 +325,7 @@ final class CheckImage {
     }
 
     private void warnTest(CheckedImage checked) {
-        if (!modinfo.has("test")) {
+        if (!modinfo.has("test") || !config.atLeast(6, 0)) {
             return;
         }
         if (!kernel.taints.contains(Taint.TEST)) {

@@ -1,6 +1,7 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.KernelConfig;
+import io.github.koloader.LoadRequest;
 import io.github.koloader.LogLine;
 import io.github.koloader.Taint;
 import io.github.koloader.image.ModuleImage;
@@ -25,9 +26,11 @@ final class CheckVersions {
     private final KernelState kernel;
     private final SymbolTable symbols;
     private final String infoName;
+    private final String name;
     private final Set<Taint> taints;
     private final boolean present;
     private final VersionTable versions;
+    private final @Nullable ExtendedVersions extended;
     private final List<LogLine> complaints = new ArrayList<>();
     private @Nullable SymbolFacts symbolFacts;
     private int symbolIndex;
@@ -35,13 +38,22 @@ final class CheckVersions {
     private int[] slots = {};
     private int[] hashes = {};
 
-    CheckVersions(KernelState kernel, ModuleImage image, String infoName, Set<Taint> taints) {
+    CheckVersions(
+            KernelState kernel,
+            ModuleImage image,
+            LoadRequest request,
+            String infoName,
+            String name,
+            Set<Taint> taints) {
         this.kernel = kernel;
         this.symbols = image.symbols();
         this.infoName = infoName;
+        this.name = name;
         this.taints = taints;
-        this.present = image.allocatedSectionIndex("__versions") != 0;
-        this.versions = image.versions();
+        boolean ignored = request.ignoreModversions() || !kernel.config.modversions();
+        this.present = !ignored && image.allocatedSectionIndex("__versions") != 0;
+        this.versions = present ? image.versions() : VersionTable.EMPTY;
+        this.extended = ignored ? null : ExtendedVersions.of(kernel.config, image);
     }
 
     /** What was said about symbols that do not agree. */
@@ -64,10 +76,13 @@ final class CheckVersions {
         if (!kernel.config.modversions() || !export.hasCrc) {
             return true;
         }
-        if (!present) {
-            return kernel.tryToForceLoad(taints, infoName, symbols.name(symbol));
-        }
         symbolIndex = symbol;
+        if (extended != null) {
+            return agrees(extended, export, symbols.name(symbol));
+        }
+        if (!present) {
+            return kernel.tryToForceLoad(taints, name, symbols.name(symbol));
+        }
         int entry = find(symbol, hash);
         return entry < 0
                 ? acceptsMissing(symbols.name(symbol))
@@ -75,33 +90,53 @@ final class CheckVersions {
     }
 
     /** Whether the module agrees with an export that none of its symbols refers to. */
-    boolean agrees(ExportIndex.Export export, String name) {
+    boolean agrees(ExportIndex.Export export, String symbol) {
         if (!kernel.config.modversions() || !export.hasCrc) {
             return true;
         }
-        if (!present) {
-            return kernel.tryToForceLoad(taints, infoName, name);
+        if (extended != null) {
+            return agrees(extended, export, symbol);
         }
-        int entry = versions.indexOf(name);
-        return entry < 0 ? acceptsMissing(name) : accepts(entry, export, () -> name);
+        if (!present) {
+            return kernel.tryToForceLoad(taints, name, symbol);
+        }
+        int entry = versions.indexOf(symbol);
+        return entry < 0 ? acceptsMissing(symbol) : accepts(entry, export, () -> symbol);
     }
 
-    private boolean accepts(
-            int entry, ExportIndex.Export export, java.util.function.Supplier<String> name) {
-        if (versions.crc(entry) == Integer.toUnsignedLong(export.crc)) {
+    /** Extended versions, where a module has them, are all that is looked at. */
+    private boolean agrees(ExtendedVersions all, ExportIndex.Export export, String symbol) {
+        Integer crc = all.crc(symbol);
+        if (crc == null) {
+            return acceptsMissing(symbol);
+        }
+        if (crc == export.crc) {
             return true;
         }
-        complaints.add(Warnings.otherVersion(infoName, name.get()));
-        if (symbolFacts == null) {
-            facts = SymbolFacts.otherCrc(name.get(), export, versions.crc(entry));
-        } else {
-            symbolFacts.otherCrc(symbolIndex, name.get(), export, versions.crc(entry));
-        }
+        refused(symbol, export, Integer.toUnsignedLong(crc));
         return false;
     }
 
-    private boolean acceptsMissing(String name) {
-        LogLine line = Warnings.noVersion(infoName, name);
+    private void refused(String symbol, ExportIndex.Export export, long crc) {
+        complaints.add(Warnings.otherVersion(infoName, symbol));
+        if (symbolFacts == null) {
+            facts = SymbolFacts.otherCrc(symbol, export, crc);
+        } else {
+            symbolFacts.otherCrc(symbolIndex, symbol, export, crc);
+        }
+    }
+
+    private boolean accepts(
+            int entry, ExportIndex.Export export, java.util.function.Supplier<String> symbol) {
+        if (versions.crc(entry) == Integer.toUnsignedLong(export.crc)) {
+            return true;
+        }
+        refused(symbol.get(), export, versions.crc(entry));
+        return false;
+    }
+
+    private boolean acceptsMissing(String symbol) {
+        LogLine line = Warnings.noVersion(infoName, symbol);
         if (kernel.config.missingVersion() == KernelConfig.MissingVersion.WARN_ONCE) {
             if (kernel.once("no symbol version")) {
                 kernel.log.add(line);

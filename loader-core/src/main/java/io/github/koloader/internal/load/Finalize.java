@@ -11,8 +11,11 @@ import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement;
 import io.github.koloader.internal.Placement.PlacedBlock;
 import io.github.koloader.internal.Words;
+import io.github.koloader.internal.load.SpecialSections.ExportTable;
+import io.github.koloader.memory.Address;
 import io.github.koloader.memory.Layout.Part;
 import io.github.koloader.memory.MemoryType;
+import io.github.koloader.memory.Region;
 import io.github.koloader.memory.Rights;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -48,15 +51,22 @@ final class Finalize {
         }
     }
 
-    static void run(KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
+    static void run(
+            KernelState kernel,
+            LoadedModule module,
+            SpecialSections special,
+            int structure,
+            Undo undo) {
         Finalize step = new Finalize(kernel, module);
-        step.read(special.ksymtab(), special.kcrctab(), false);
-        step.read(special.ksymtabGpl(), special.kcrctabGpl(), true);
+        for (ExportTable table : special.exportTables(kernel.config)) {
+            step.read(table);
+        }
         step.verify();
         module.exports = step.exports;
         module.findableExports = step.findable;
         if (kernel.config.strictModuleRwx()) {
             step.protect();
+            step.refuseReadOnlyState(structure);
         }
         kernel.exports.addAll(step.findable);
         undo.add(() -> kernel.exports.removeAll(step.findable));
@@ -66,16 +76,14 @@ final class Finalize {
     // ---- exports ----
 
     /** Reads the exports of one table; those that a search by bisection finds are findable. */
-    private void read(int table, int crcTable, boolean gplOnly) {
-        if (table == 0) {
-            return;
-        }
+    private void read(ExportTable kind) {
+        int table = kind.table();
         if (placement.sections().get(table).type().equals(SectionType.NOBITS)) {
             throw Failures.exportOutsideModule(module.name, placement.name(table), 0);
         }
         boolean relative = kernel.architecture.relativeExports(kernel.config);
         int fieldSize = relative ? 4 : wordSize;
-        int entrySize = fieldSize * (kernel.config.atLeast(5, 4) ? 3 : 2);
+        int entrySize = exportSize(kernel);
         int count = (int) (placement.sections().get(table).size() / entrySize);
         List<Export> found = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
@@ -94,12 +102,28 @@ final class Finalize {
                                         text(table, offset, at),
                                         java.nio.charset.StandardCharsets.ISO_8859_1);
             }
-            boolean hasCrc = kernel.config.modversions() && crcTable != 0;
-            int crc = hasCrc ? crc(crcTable, i) : 0;
-            found.add(Export.ofModule(name, module, value, gplOnly, namespace, hasCrc, crc));
+            boolean hasCrc = kernel.config.modversions() && kind.crcs() != 0;
+            int crc = hasCrc ? crc(kind.crcs(), i) : 0;
+            found.add(
+                    Export.ofModule(
+                            name,
+                            module,
+                            value,
+                            kind.gplOnly(),
+                            kind.gplFuture(),
+                            namespace,
+                            hasCrc,
+                            crc));
         }
         exports.addAll(found);
         findable.addAll(reachable(found));
+    }
+
+    /** Bytes of an entry of the tables of exports. */
+    static int exportSize(KernelState kernel) {
+        boolean relative = kernel.architecture.relativeExports(kernel.config);
+        int fieldSize = relative ? 4 : kernel.architecture.encoding().wordSize();
+        return fieldSize * (kernel.config.atLeast(5, 4) ? 3 : 2);
     }
 
     /** Where a field of an export leads: it holds an address, or the distance from itself. */
@@ -200,9 +224,26 @@ final class Finalize {
     private void protect() {
         for (PlacedBlock block : placement.blocks()) {
             for (int i = 0; i < block.regions.size(); i++) {
+                Address base = block.regions.get(i).base();
+                if (base.value() % kernel.architecture.pageSize() != 0) {
+                    throw Failures.notPageAligned(module.name, base);
+                }
                 kernel.memory.protect(
                         block.regions.get(i), block.block.parts().get(i).type().rights());
             }
+        }
+    }
+
+    /**
+     * The kernel writes the module's state into its {@code struct module} from here on, which only
+     * a file that lays that into read-only memory makes impossible.
+     */
+    private void refuseReadOnlyState(int structure) {
+        Address state = new Address(placement.address(structure));
+        Rights rights = kernel.memory.regionAt(state).map(Region::rights).orElse(Rights.READ_ONLY);
+        if (!rights.writable()) {
+            throw Failures.stateNotWritable(
+                    module.name, placement.name(structure), state, rights);
         }
     }
 

@@ -66,11 +66,12 @@ public final class LoadSequence {
     }
 
     private LoadedModule load(ModuleImage file, LoadRequest request) {
+        refuseByPolicy(request);
         ModuleImage image = config.atLeast(6, 4) ? file.foundByName() : file;
         Address imageAddress =
                 Allocate.image(kernel, image.name().orElse("module"), image.fileSize(), undo);
         kernel.step(FaultPoint.SIGNATURE, image.name().orElse(""));
-        CheckedImage given = CheckImage.run(kernel, image);
+        CheckedImage given = CheckImage.run(kernel, image, request);
         if (config.atLeast(6, 4)) {
             Admit.refuseDuplicate(kernel, given.name());
         }
@@ -82,7 +83,11 @@ public final class LoadSequence {
         refuseWritableCode(checked, sections);
         SpecialSections special = SpecialSections.find(sections);
         int perCpu = config.smp() ? special.perCpu() : 0;
-        long[] flags = markSections(sections, special, perCpu);
+        long[] flags =
+                markSections(
+                        sections,
+                        special.readInTheFile(config, request.ignoreModversions()),
+                        perCpu);
         Layout layout =
                 LayOut.run(
                         config, architecture, checked, sections, flags, perCpu, plan.textPrefix());
@@ -99,6 +104,7 @@ public final class LoadSequence {
                 new LoadedModule(
                         checked.name(),
                         plan.image(),
+                        checked.modinfo(),
                         placement,
                         Objects.requireNonNullElse(request.parameters(), ""),
                         checked.taints(),
@@ -137,7 +143,7 @@ public final class LoadSequence {
         }
         kernel.step(FaultPoint.ARGUMENT_MEMORY, module.name);
         kernel.step(FaultPoint.FORMATION, module.name);
-        Finalize.run(kernel, module, special, undo);
+        Finalize.run(kernel, module, special, structure, undo);
         reached(Point.FORMED, module);
         linesAreLogged = true; // as they come, or by another load that init begins
         kernel.step(FaultPoint.PREPARE_COMING, module.name);
@@ -150,7 +156,7 @@ public final class LoadSequence {
             kernel.step(FaultPoint.LIVEPATCH_MEMORY, module.name);
         }
         linesAreLogged = true;
-        RunInit.run(kernel, module, undo);
+        RunInit.run(kernel, module, special, undo);
         linesAreLogged = false;
         module.dropFile();
         reached(Point.LIVE, module);
@@ -162,6 +168,21 @@ public final class LoadSequence {
     }
 
     // ---- before layout ----
+
+    /** What the system call asks before it looks at the module, for those that call without it. */
+    private void refuseByPolicy(LoadRequest request) {
+        if (config.modulesDisabled()) {
+            throw Failures.modulesDisabled();
+        }
+        if (config.moduleSig() && !request.signatureValid()) {
+            if (config.sigEnforce()) {
+                throw Failures.unsignedRejected();
+            }
+            if (config.lockdown()) {
+                throw Failures.lockedDown();
+            }
+        }
+    }
 
     private void refuseWritableCode(CheckedImage checked, List<Section> sections) {
         if (!config.strictModuleRwx()) {
@@ -177,7 +198,7 @@ public final class LoadSequence {
 
     /** The flags of each section as the loader changes them before layout. */
     private static long[] markSections(
-            List<Section> sections, SpecialSections special, int perCpu) {
+            List<Section> sections, int[] readInTheFile, int perCpu) {
         long[] flags = new long[sections.size()];
         for (int i = 1; i < flags.length; i++) {
             Section section = sections.get(i);
@@ -187,9 +208,10 @@ public final class LoadSequence {
                 flags[i] |= SectionFlags.RO_AFTER_INIT;
             }
         }
-        for (int section : new int[] {special.modinfo(), special.versions(), perCpu}) {
+        for (int section : readInTheFile) {
             flags[section] &= ~SectionFlags.ALLOC;
         }
+        flags[perCpu] &= ~SectionFlags.ALLOC;
         return flags;
     }
 }

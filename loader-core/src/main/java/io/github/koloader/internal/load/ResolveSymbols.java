@@ -19,6 +19,7 @@ import io.github.koloader.internal.load.CheckImage.CheckedImage;
 import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -33,6 +34,9 @@ import org.jspecify.annotations.Nullable;
 final class ResolveSymbols {
     /** Lines that the exception keeps; all of them are in the log. */
     private static final int COMPLAINTS = 10_000;
+
+    /** What a namespace begins with that is a list of the modules that may use it. */
+    private static final String FOR_MODULES = "module:";
 
     private static final int FOUND = 0;
     private static final int NOT_FOUND = -1;
@@ -56,7 +60,13 @@ final class ResolveSymbols {
         this.placement = module.placement;
         this.symbols = checked.image().symbols();
         this.versions =
-                new CheckVersions(kernel, checked.image(), checked.infoName(), module.taints);
+                new CheckVersions(
+                        kernel,
+                        checked.image(),
+                        checked.request(),
+                        checked.infoName(),
+                        module.name,
+                        module.taints);
         this.facts = new SymbolFacts(kernel, module.name);
         versions.tell(facts);
     }
@@ -183,6 +193,9 @@ final class ResolveSymbols {
         if (export.gplOnly) {
             module.usesGplOnly = true;
         }
+        if (export.gplFuture && module.taints.contains(Taint.PROPRIETARY_MODULE)) {
+            kernel.log.add(Warnings.gplOnlySoon(symbols.name(symbol)));
+        }
         if (!inheritsTaint(export, symbol)) {
             return NOT_FOUND;
         }
@@ -191,7 +204,9 @@ final class ResolveSymbols {
             versions.complaints().clear();
             return Errno.EINVAL.number();
         }
-        if (!export.namespace.isEmpty() && !importsNamespace(export, symbol)) {
+        if (!export.namespace.isEmpty()
+                && kernel.config.atLeast(5, 4)
+                && !importsNamespace(export, symbol)) {
             return Errno.EINVAL.number();
         }
         return export.owner == null ? FOUND : reference(export.owner, symbol);
@@ -220,10 +235,11 @@ final class ResolveSymbols {
     }
 
     private boolean importsNamespace(Export export, int symbol) {
-        if (importedNamespaces == null) {
-            importedNamespaces = Set.copyOf(checked.modinfo().all("import_ns"));
-        }
-        if (importedNamespaces.contains(export.namespace)) {
+        boolean forNamedModules =
+                export.namespace.startsWith(FOR_MODULES) && kernel.config.atLeast(6, 16);
+        if (forNamedModules
+                ? names(export.namespace.substring(FOR_MODULES.length()), module.name)
+                : importedNamespaces().contains(export.namespace)) {
             return true;
         }
         boolean allowed = kernel.config.allowMissingNamespaceImports();
@@ -234,6 +250,33 @@ final class ResolveSymbols {
             facts.namespace(symbols, symbol, export);
         }
         return allowed;
+    }
+
+    private Set<String> importedNamespaces() {
+        Set<String> names = importedNamespaces;
+        if (names == null) {
+            names = new HashSet<>(checked.modinfo().allRaw("import_ns"));
+            importedNamespaces = names;
+        }
+        return names;
+    }
+
+    /**
+     * Whether a list such as {@code a,b-*} names a module: a star at the end of an item stands for
+     * any rest, and dashes are underscores.
+     *
+     * @kernel kernel/module/main.c, verify_module_namespace()
+     */
+    static boolean names(String list, String module) {
+        String wanted = module.replace('-', '_');
+        for (String item : list.replace('-', '_').split(",")) {
+            if (item.endsWith("*")
+                    ? wanted.startsWith(item.substring(0, item.length() - 1))
+                    : wanted.equals(item)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**

@@ -19,9 +19,13 @@ import io.github.koloader.memory.Address;
 final class RunInit {
     private RunInit() {}
 
-    static void run(KernelState kernel, LoadedModule module, Undo undo) {
+    static void run(
+            KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
         undo.add(() -> module.state = ModuleState.GOING);
         kernel.step(FaultPoint.INIT_RECORD, module.name);
+        if (kernel.config.kconfig(Admit.CONSTRUCTORS, false)) {
+            construct(kernel, module, special.ctors() != 0 ? special.ctors() : special.initArray());
+        }
         if (module.init != 0) {
             int result = kernel.executor.call(call(kernel, module, Phase.INIT, module.init));
             module.initResult = result;
@@ -42,6 +46,20 @@ final class RunInit {
             if (block.block.isInit()) {
                 Allocate.free(kernel, module.name, block);
             }
+        }
+    }
+
+    /** Calls what a table of addresses leads to, in order; what it answers is not looked at. */
+    private static void construct(KernelState kernel, LoadedModule module, int table) {
+        if (table == 0) {
+            return;
+        }
+        int wordSize = kernel.architecture.encoding().wordSize();
+        long count = module.placement.sections().get(table).size() / wordSize;
+        Address start = new Address(module.placement.address(table));
+        for (long i = 0; i < count; i++) {
+            long entry = kernel.memory.readWord(start.plus(i * wordSize));
+            kernel.executor.call(call(kernel, module, Phase.INIT, entry));
         }
     }
 

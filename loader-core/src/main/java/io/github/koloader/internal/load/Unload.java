@@ -5,6 +5,7 @@ import io.github.koloader.FaultPoint;
 import io.github.koloader.LoadException;
 import io.github.koloader.ModuleState;
 import io.github.koloader.Taint;
+import io.github.koloader.image.ThisModule;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
@@ -26,8 +27,11 @@ public final class Unload {
         if (!kernel.config.modUnload()) {
             throw Failures.cannotUnload();
         }
+        if (kernel.config.modulesDisabled()) {
+            throw Failures.modulesDisabled();
+        }
         kernel.step(FaultPoint.UNLOAD, name);
-        LoadedModule module = kernel.modules.get(name);
+        LoadedModule module = kernel.modules.get(asCopied(kernel, name));
         if (module == null || module.state == ModuleState.UNFORMED) {
             throw Failures.notLoaded(name);
         }
@@ -55,6 +59,9 @@ public final class Unload {
             kernel.step(FaultPoint.EXIT, name);
         }
         module.state = ModuleState.GOING;
+        if (module.references == 1) {
+            module.references = 0; // nobody takes another; it shows as -1 while exit runs
+        }
         try {
             if (module.exit != 0) {
                 kernel.executor.call(RunInit.call(kernel, module, Phase.EXIT, module.exit));
@@ -63,6 +70,21 @@ public final class Unload {
             kernel.lastUnloaded = ProcModules.lastUnloaded(kernel, module);
             free(kernel, module);
         }
+    }
+
+    /**
+     * The name as the system call copies it. One that fills the kernel's array, NUL included, is no
+     * name of a module; before 6.1 it is cut off.
+     */
+    private static String asCopied(KernelState kernel, String name) {
+        int length = ThisModule.nameLength(kernel.architecture.encoding().wordSize());
+        if (name.length() < length) {
+            return name;
+        }
+        if (kernel.config.atLeast(6, 1)) {
+            throw Failures.notLoaded(name);
+        }
+        return name.substring(0, length - 1);
     }
 
     private static void free(KernelState kernel, LoadedModule module) {
