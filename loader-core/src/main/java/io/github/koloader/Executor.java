@@ -1,8 +1,10 @@
 package io.github.koloader;
 
+import io.github.koloader.internal.params.ParameterAccess;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressSpace;
 import java.util.List;
+import java.util.Optional;
 
 /** What runs a module's code. The loader only says when, and at which address. */
 @FunctionalInterface
@@ -70,6 +72,79 @@ public interface Executor {
          */
         public Call(Kernel kernel, Module module, Phase phase, Address entry) {
             this(kernel, module, phase, entry, List.of());
+        }
+
+        /**
+         * {@return the text that a setter is to set; empty if it was given none} One character a
+         * byte.
+         *
+         * @throws IllegalStateException if this is no call of a setter
+         */
+        public Optional<String> parameterValue() {
+            Address value = argument(Phase.SET_PARAMETER, 0);
+            return value.isNull()
+                    ? Optional.empty()
+                    : Optional.of(memory().readText(value, Integer.MAX_VALUE));
+        }
+
+        /**
+         * {@return the {@code kp->arg} that a setter or getter is called for, or what a free
+         * function is given}
+         *
+         * @throws IllegalStateException if this is no call for a parameter
+         */
+        public Address parameterVariable() {
+            return phase == Phase.FREE_PARAMETER
+                    ? argument(phase, 0)
+                    : parameters().argumentOf(argument(phase, 1));
+        }
+
+        /**
+         * Writes what a getter shows, and a NUL.
+         *
+         * @param text what the file shows, with the newline at its end; one character a byte, at
+         *     most 4,095
+         * @return what the getter is to answer: the number of bytes
+         * @throws IllegalStateException if this is no call of a getter
+         */
+        public int show(String text) {
+            memory().writeText(argument(Phase.GET_PARAMETER, 0), text);
+            return text.length();
+        }
+
+        /**
+         * Does what the kernel's {@code param_set_TYPE(val, kp)} does.
+         *
+         * @param type whose setter
+         * @return 0, or a negative errno
+         * @throws IllegalStateException if this is no call of a setter
+         */
+        public int setAs(ParameterType type) {
+            Optional<String> value = parameterValue();
+            return parameters().setAs(type, value.orElse(null), argument(phase, 1));
+        }
+
+        /**
+         * Does what the kernel's {@code param_get_TYPE(buffer, kp)} does.
+         *
+         * @param type whose getter
+         * @return the number of bytes
+         * @throws IllegalStateException if this is no call of a getter
+         */
+        public int showAs(ParameterType type) {
+            return show(parameters().getAs(type, argument(Phase.GET_PARAMETER, 1)));
+        }
+
+        private ParameterAccess parameters() {
+            return new ParameterAccess(kernel.state(), module.record());
+        }
+
+        private Address argument(Phase wanted, int index) {
+            if (phase != wanted || index >= arguments.size()) {
+                throw new IllegalStateException(
+                        "a call of phase " + phase + " has no such argument");
+            }
+            return arguments.get(index);
         }
 
         /** {@return the memory it sees} */

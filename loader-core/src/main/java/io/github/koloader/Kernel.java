@@ -91,6 +91,10 @@ public final class Kernel {
         }
     }
 
+    KernelState state() {
+        return state;
+    }
+
     /**
      * {@return a builder of a kernel for that architecture}
      *

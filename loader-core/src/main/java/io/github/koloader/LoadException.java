@@ -73,6 +73,21 @@ public final class LoadException extends RuntimeException {
         return new LoadException(errnoNumber, List.of(), name + ": " + explanation, null, null);
     }
 
+    /**
+     * {@return a failure with a number that a function of a module chose itself}
+     *
+     * @param errnoNumber the positive number, with or without a name in {@link Errno}
+     * @param lines what the kernel logs about it, possibly nothing
+     * @param explanation ends the exception's message if there are no lines
+     */
+    public static LoadException of(int errnoNumber, List<LogLine> lines, String explanation) {
+        Errno errno = Errno.of(errnoNumber);
+        String name =
+                errno == null ? "errno " + errnoNumber : errno.name() + " (" + errno.text() + ")";
+        String message = lines.isEmpty() ? name + ": " + explanation : describe(name, lines);
+        return new LoadException(errnoNumber, lines, message, null, null);
+    }
+
     private LoadException(
             int errnoNumber,
             List<LogLine> lines,

@@ -102,6 +102,15 @@ final class Diagnoses {
                 "Load the `.ko` that the kernel's build makes of it, not one of the `.o` files.");
     }
 
+    static Diagnosis parameterTwice(String path) {
+        return of(
+                "Two parameters of the module have one name, and both are to have the file "
+                        + quote("/sys" + path)
+                        + ".",
+                "section `__param`",
+                "Rename one of the parameters, or give one of them the permissions 0.");
+    }
+
     static Diagnosis thisModuleTooSmall(String section, long offset, long size) {
         return of(
                 "The section has " + size + " bytes: too few for the module's name.",

@@ -257,6 +257,12 @@ public final class Failures {
                 .diagnosed(Diagnoses.builtIn(name));
     }
 
+    /** Two parameters of one name that both have a file; Linux adds a dump of the stack. */
+    public static LoadException parameterTwice(String path) {
+        return new LoadException(Errno.EEXIST, Warnings.duplicateFile(path))
+                .diagnosed(Diagnoses.parameterTwice(path));
+    }
+
     /** A module of that name is coming or going. */
     public static LoadException nameBusy(String name) {
         return LoadException.silent(
@@ -353,6 +359,34 @@ public final class Failures {
                         symbol,
                         owner)
                 .diagnosed(Diagnoses.duplicateExport(name, symbol, owner));
+    }
+
+    /** Arguments that could not be set, each with its lines; the error is that of the last. */
+    public static LoadException parameters(String name, int errno, List<LogLine> lines) {
+        return LoadException.of(errno, lines, "parameters of " + name);
+    }
+
+    /** Ours: a table of parameters with a pointer that leads nowhere, where Linux would oops. */
+    public static LoadException wildParameter(String name, String what) {
+        return failure(Errno.EFAULT, ERR, "%s: parameters: %s", name, what);
+    }
+
+    /** A value that its getter does not give. */
+    public static LoadException parameterNotShown(String name, String parameter, int errno) {
+        return LoadException.of(
+                errno, List.of(), "parameter " + parameter + " of " + name + " is not shown");
+    }
+
+    /** A value that its setter does not take. */
+    public static LoadException parameterNotSet(
+            String name, String parameter, int errno, List<LogLine> lines) {
+        return LoadException.of(
+                errno, lines, "parameter " + parameter + " of " + name + " is not set");
+    }
+
+    /** A parameter of a module that is gone. */
+    public static LoadException parameterGone(String name) {
+        return LoadException.silent(Errno.ENODEV, name + " is not loaded any more");
     }
 
     /** Init answered a negative number. */

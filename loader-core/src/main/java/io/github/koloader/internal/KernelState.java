@@ -13,6 +13,7 @@ import io.github.koloader.LoadObserver;
 import io.github.koloader.Module;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.internal.params.DynamicDebug;
 import io.github.koloader.memory.AddressSpace;
 import io.github.koloader.memory.ModuleAllocator;
 import java.util.EnumSet;
@@ -64,6 +65,9 @@ public final class KernelState {
 
     /** Bytes that they take. */
     public long memoryUsed;
+
+    /** Debug lines that are switched on. */
+    public final DynamicDebug dynamicDebug = new DynamicDebug();
 
     /** Makes what users see of a module. */
     public final Function<LoadedModule, Module> facades;

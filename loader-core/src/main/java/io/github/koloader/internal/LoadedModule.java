@@ -8,6 +8,7 @@ import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Modinfo;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.SymbolTable;
+import io.github.koloader.internal.params.ParameterHeap;
 import io.github.koloader.memory.Layout;
 import io.github.koloader.memory.ModuleAllocator;
 import io.github.koloader.memory.Region;
@@ -58,6 +59,12 @@ public final class LoadedModule {
 
     /** What sysfs has of it. */
     public Sysfs sysfs = Sysfs.NONE;
+
+    /** What its parameters have taken from the kernel's heap, if anything. */
+    public @Nullable ParameterHeap parameterHeap;
+
+    /** Whether its drivers' probing may go on after the load. */
+    public boolean asyncProbe;
 
     /** How far it has come. */
     public ModuleState state = ModuleState.UNFORMED;

@@ -1,5 +1,6 @@
 package io.github.koloader.internal;
 
+import static io.github.koloader.LogLevel.DEBUG;
 import static io.github.koloader.LogLevel.ERR;
 import static io.github.koloader.LogLevel.NOTICE;
 import static io.github.koloader.LogLevel.WARNING;
@@ -7,6 +8,7 @@ import static io.github.koloader.LogLevel.WARNING;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The lines that a load may log without, by that alone, failing; {@link Failures} has the others.
@@ -71,6 +73,87 @@ public final class Warnings {
     /** The owner of a symbol is still in its init. */
     public static LogLine initAwaited(String module, String owner) {
         return line(WARNING, "%s: gave up waiting for init of module %s.", module, owner);
+    }
+
+    /** Kernel's debug line: a line of arguments follows. */
+    public static LogLine parsingArguments(String who, String arguments) {
+        return line(DEBUG, "doing %s, parsing ARGS: '%s'", who, arguments);
+    }
+
+    /** Kernel's debug line: a word names no parameter. */
+    public static LogLine unknownDebug(String who, String name, @Nullable String value) {
+        return line(DEBUG, "doing %s: %s='%s'", who, name, value == null ? "(null)" : value);
+    }
+
+    /** A word that names no parameter, where that is an error. */
+    public static LogLine unknownParameter(String who, String name) {
+        return line(ERR, "%s: Unknown parameter `%s'", who, name);
+    }
+
+    /** A value that is too large. */
+    public static LogLine parameterTooLarge(String who, String value, String name) {
+        return line(ERR, "%s: `%s' too large for parameter `%s'", who, value, name);
+    }
+
+    /** A value that its setter does not take. */
+    public static LogLine parameterInvalid(String who, String value, String name) {
+        return line(ERR, "%s: `%s' invalid for parameter `%s'", who, value, name);
+    }
+
+    /** A word that names no parameter of a module. */
+    public static LogLine parameterIgnored(String module, String name) {
+        return line(WARNING, "%s: unknown parameter '%s' ignored", module, name);
+    }
+
+    /** What follows {@code --}. */
+    public static LogLine parametersAfterDashes(String module, String rest) {
+        return line(WARNING, "%s: parameters '%s' after `--' ignored", module, rest);
+    }
+
+    /** A text that is too long to be copied. */
+    public static LogLine parameterTooLong(String name) {
+        return line(ERR, "%s: string parameter too long", name);
+    }
+
+    /** A text that is too long for its array of characters. */
+    public static LogLine parameterDoesNotFit(String name, int length) {
+        return line(
+                ERR, "%s: string doesn't fit in %s chars.", name, Integer.toUnsignedString(length));
+    }
+
+    /** More elements than an array has. */
+    public static LogLine tooManyElements(String name, int max) {
+        return line(ERR, "%s: can only take %d arguments", name, max);
+    }
+
+    /** A parameter that its author marked as unsafe. */
+    public static LogLine dangerousOption(String name) {
+        return line(NOTICE, "Setting dangerous option %s - tainting kernel", name);
+    }
+
+    /** Ours: freeing what parameters took was cut short, where Linux would oops. */
+    public static LogLine parametersNotFreed(String module, String why) {
+        return line(ERR, "%s: parameters are not freed: %s", module, why);
+    }
+
+    /** {@code dyndbg} without dynamic debug. */
+    public static LogLine noDynamicDebug() {
+        return line(WARNING, "dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds");
+    }
+
+    /** A change of flags without an operator. */
+    public static LogLine debugOperator(char operator, String change) {
+        return line(ERR, "dyndbg: bad flag-op %s, at start of %s", operator, change);
+    }
+
+    /** A change of flags that is none. */
+    public static LogLine debugFlagsFailed() {
+        return line(ERR, "dyndbg: flags parse failed");
+    }
+
+    /** Ours: what else is wrong with a query. */
+    public static LogLine dynamicDebug(String what, String where) {
+        return line(ERR, "dyndbg: %s in `%s'", what, where);
     }
 
     /** Another CRC. */

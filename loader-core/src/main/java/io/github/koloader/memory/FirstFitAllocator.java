@@ -7,22 +7,26 @@ import java.util.OptionalLong;
 /**
  * Gives out the lowest free addresses, as the kernel does without address randomisation: module
  * memory in whole pages with an unused guard page behind each block, temporary copies from a range
- * of their own, per-CPU data in a reserved chunk.
+ * of their own, the end of which is the heap, and per-CPU data in a reserved chunk.
  *
  * @kernel mm/vmalloc.c, alloc_vmap_area(); mm/percpu.c, __alloc_reserved_percpu()
  */
 public final class FirstFitAllocator implements ModuleAllocator {
+    private static final int HEAP_SHARE = 32;
+    private static final long HEAP_GRANULE = 16;
+
     private final long pageSize;
     private final List<AddressRange> moduleAreas;
     private final List<FreeList> modules;
     private final List<FreeList> images;
     private final List<FreeList> perCpu;
+    private final List<FreeList> heap;
 
     /**
      * An allocator over these ranges, all free.
      *
      * @param moduleAreas where modules go: a later range is used when those before it have no room
-     * @param imageArea where the temporary copies of files go
+     * @param imageArea where the temporary copies of files go; its last 32nd is the heap
      * @param perCpuArea offsets in each CPU's area that modules may use
      * @param pageSize bytes of a page
      */
@@ -34,7 +38,11 @@ public final class FirstFitAllocator implements ModuleAllocator {
         this.pageSize = pageSize;
         this.moduleAreas = List.copyOf(moduleAreas);
         this.modules = moduleAreas.stream().map(area -> new FreeList(area, pageSize)).toList();
-        this.images = List.of(new FreeList(imageArea, pageSize));
+        long heapSize = imageArea.size() / HEAP_SHARE & -pageSize;
+        Address heapStart = imageArea.start().plus(imageArea.size() - heapSize);
+        AddressRange imagesOnly = new AddressRange(imageArea.start(), imageArea.size() - heapSize);
+        this.images = List.of(new FreeList(imagesOnly, pageSize));
+        this.heap = List.of(new FreeList(new AddressRange(heapStart, heapSize), HEAP_GRANULE));
         this.perCpu = List.of(new FreeList(perCpuArea, 1));
     }
 
@@ -67,12 +75,16 @@ public final class FirstFitAllocator implements ModuleAllocator {
             case MODULE -> modules;
             case IMAGE -> images;
             case PER_CPU -> perCpu;
+            case HEAP -> heap;
         };
     }
 
     private long sizeOf(Request request) {
         if (request.purpose() == Purpose.PER_CPU) {
             return request.size();
+        }
+        if (request.purpose() == Purpose.HEAP) {
+            return request.size() + HEAP_GRANULE - 1 & -HEAP_GRANULE;
         }
         long pages = request.size() + pageSize - 1 & -pageSize;
         return pages + pageSize; // the guard page

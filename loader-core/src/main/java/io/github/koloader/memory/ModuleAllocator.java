@@ -32,7 +32,12 @@ public interface ModuleAllocator {
          */
         IMAGE,
         /** Per-CPU data: an offset in each CPU's area. */
-        PER_CPU
+        PER_CPU,
+        /**
+         * A piece of the kernel's heap: a copy of a parameter's text, arguments that the module's
+         * code looks at. It is given back with the module at the latest.
+         */
+        HEAP
     }
 
     /**

@@ -20,6 +20,7 @@ final class RecordedAllocator implements ModuleAllocator {
         return switch (request.purpose()) {
             case IMAGE -> Optional.of(Address.parse(record.get("image").getAsString()));
             case PER_CPU -> Optional.of(Address.parse(record.get("percpu").getAsString()));
+            case HEAP -> Optional.empty(); // recorded loads had no parameters
             case MODULE -> module(request);
         };
     }

@@ -145,10 +145,10 @@ public final class LoadSequence {
         kernel.step(FaultPoint.FORMATION, module.name);
         Finalize.run(kernel, module, special, structure, undo);
         reached(Point.FORMED, module);
-        linesAreLogged = true; // as they come, or by another load that init begins
         kernel.step(FaultPoint.PREPARE_COMING, module.name);
         kernel.step(FaultPoint.PARAMETERS, module.name);
-        ParseParameters.run(kernel, module, undo);
+        linesAreLogged = true; // as they come, or by another load that a setter or init begins
+        ParseParameters.run(kernel, module, special.parameters(), undo);
         linesAreLogged = false;
         kernel.step(FaultPoint.SYSFS, module.name);
         SetUpSysfs.run(kernel, module, undo);

@@ -7,6 +7,7 @@ import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.LoadedModule.Sysfs;
 import io.github.koloader.internal.Placement;
 import io.github.koloader.internal.Warnings;
+import io.github.koloader.internal.params.ModuleParameters;
 import io.github.koloader.internal.view.SysModule;
 import java.util.HashSet;
 import java.util.Set;
@@ -26,6 +27,9 @@ final class SetUpSysfs {
         if (builtIn != null && builtIn.visible()) {
             throw Failures.builtIn(module.name);
         }
+        if (module.parameters instanceof ModuleParameters parameters) {
+            refuseEqualParameters(module, parameters);
+        }
         undo.add(() -> module.sysfs = Sysfs.NONE);
         module.sysfs = Sysfs.PLAIN;
         if (!kernel.config.kallsyms()) {
@@ -36,6 +40,13 @@ final class SetUpSysfs {
             module.sysfs = Sysfs.WITH_SECTIONS;
         } else {
             kernel.log.add(Warnings.duplicateFile(path(module, "sections", twice)));
+        }
+    }
+
+    private static void refuseEqualParameters(LoadedModule module, ModuleParameters parameters) {
+        String twice = parameters.nameThatIsThereTwice();
+        if (twice != null) {
+            throw Failures.parameterTwice(path(module, "parameters", twice));
         }
     }
 

@@ -31,7 +31,8 @@ final class SpecialSections {
     private static final int INIT_ARRAY = 6;
     private static final int EXTENDED_CRCS = 7;
     private static final int EXTENDED_NAMES = 8;
-    private static final int KSYMTAB = 9; // five tables, and as many with CRCs behind them
+    private static final int PARAMETERS = 9;
+    private static final int KSYMTAB = 10; // five tables, and as many with CRCs behind them
     private static final int TABLES = 5;
 
     private final int[] found = new int[KSYMTAB + 2 * TABLES];
@@ -58,6 +59,7 @@ final class SpecialSections {
             case ".data..percpu" -> PER_CPU;
             case "__ex_table" -> EXCEPTION_TABLE;
             case "__obsparm" -> OBSOLETE_PARAMETERS;
+            case "__param" -> PARAMETERS;
             case ".ctors" -> CTORS;
             case ".init_array" -> INIT_ARRAY;
             case ExtendedVersions.CRCS -> EXTENDED_CRCS;
@@ -82,6 +84,10 @@ final class SpecialSections {
 
     int exceptionTable() {
         return found[EXCEPTION_TABLE];
+    }
+
+    int parameters() {
+        return found[PARAMETERS];
     }
 
     int obsoleteParameters() {

@@ -91,6 +91,14 @@ public final class Unload {
         module.sysfs = LoadedModule.Sysfs.NONE;
         dropReferences(module);
         kernel.exports.removeAll(module.findableExports);
+        try {
+            ParseParameters.free(module);
+        } finally {
+            freeMemory(kernel, module);
+        }
+    }
+
+    private static void freeMemory(KernelState kernel, LoadedModule module) {
         kernel.modules.remove(module.name);
         module.perCpuRegions.forEach(kernel.memory::unmap);
         if (module.perCpuRequest != null) {
