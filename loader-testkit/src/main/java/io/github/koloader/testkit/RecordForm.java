@@ -21,8 +21,8 @@ final class RecordForm {
     static final Pattern HEX = Pattern.compile("([0-9a-fA-F]{2})*");
     private static final Pattern BASE64 =
             Pattern.compile("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?");
-    private static final Pattern RELEASE = Pattern.compile("\\d{1,6}\\.\\d{1,6}(?!\\d).*");
-    private static final Pattern PATH = Pattern.compile("[^\\p{Cntrl}]{1,4096}");
+    static final Pattern RELEASE = Pattern.compile("\\d{1,6}\\.\\d{1,6}(?!\\d).*");
+    static final Pattern PATH = Pattern.compile("[^\\p{Cntrl}]{1,4096}");
     static final Pattern TEXT = Pattern.compile("(?s).*");
 
     private final Path path;
@@ -43,6 +43,8 @@ final class RecordForm {
             case FROB -> new VectorForm(form, line.json()).checkFrob();
             case VENEER -> new VectorForm(form, line.json()).checkVeneer();
             case ALTERNATIVE -> new VectorForm(form, line.json()).checkAlternative();
+            case ERRNO -> new CaseForm(form, line.json()).checkErrno();
+            case SYSFS -> new CaseForm(form, line.json()).checkSysfs();
         }
     }
 

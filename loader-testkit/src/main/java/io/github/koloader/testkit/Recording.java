@@ -25,7 +25,8 @@ import java.util.zip.GZIPInputStream;
  * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module
  * as it lay in memory after relocation), {@code vector} (one relocation: a line without a kind, but
  * with {@code number} and {@code P}), {@code sort} and {@code frob} (what a loader does before
- * layout), {@code alternative} (code that a loader changes to suit the processor), and the kinds of
+ * layout), {@code alternative} (code that a loader changes to suit the processor), {@code errno} (system
+ * calls one after the other), {@code sysfs} (a module in {@code /proc} and {@code /sys}), and the kinds of
  * veneers and branches that loaders make ({@code plt_entry} …).
  *
  * @param path the file
@@ -45,7 +46,11 @@ public record Recording(Path path, List<Line> lines) {
         /** A veneer, or a branch that a loader writes. */
         VENEER("plt"),
         /** Code that is changed to suit the processor. */
-        ALTERNATIVE("alternatives");
+        ALTERNATIVE("alternatives"),
+        /** System calls that load and unload modules, and what the kernel answered and logged. */
+        ERRNO("errno"),
+        /** A module that is loaded and looked at in {@code /proc} and {@code /sys}. */
+        SYSFS("sysfs");
 
         private final String fileKind;
 
@@ -158,7 +163,7 @@ public record Recording(Path path, List<Line> lines) {
         return symbols;
     }
 
-    private static BufferedReader open(Path path) throws IOException {
+    static BufferedReader open(Path path) throws IOException {
         InputStream raw = Files.newInputStream(path);
         try {
             InputStream in =
@@ -194,6 +199,8 @@ public record Recording(Path path, List<Line> lines) {
             }
             case "module" -> new Line(number, Kind.MODULE, json);
             case "alternative" -> new Line(number, Kind.ALTERNATIVE, json);
+            case "errno" -> new Line(number, Kind.ERRNO, json);
+            case "sysfs" -> new Line(number, Kind.SYSFS, json);
             case "sort", "frob" -> new Line(number, Kind.FROB, json);
             case "plt_entry",
                     "plt_entry_plain",

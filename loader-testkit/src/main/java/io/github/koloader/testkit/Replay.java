@@ -5,7 +5,9 @@ import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 
 /**
@@ -18,6 +20,7 @@ import java.util.TreeSet;
  */
 public final class Replay {
     private final ModuleFiles files;
+    private final ReplayInputs inputs;
 
     /**
      * A replay that looks for module files below these directories, and in {@code own-*.zip} beside
@@ -26,7 +29,17 @@ public final class Replay {
      * @param modules release directories ({@code lib/modules/RELEASE}), possibly none
      */
     public Replay(List<Path> modules) {
-        this.files = new ModuleFiles(modules);
+        this(ReplayOptions.of(modules));
+    }
+
+    /**
+     * A replay that is told where things are.
+     *
+     * @param options where to find what recordings need and what does not lie beside them
+     */
+    public Replay(ReplayOptions options) {
+        this.files = new ModuleFiles(options.modules());
+        this.inputs = new ReplayInputs(options);
     }
 
     /**
@@ -53,6 +66,8 @@ public final class Replay {
         TreeSet<String> architectures = new TreeSet<>();
         List<String> missing = new ArrayList<>();
         List<Difference> differences = new ArrayList<>();
+        List<NotCompared> notCompared = new ArrayList<>();
+        Set<String> sources = new LinkedHashSet<>();
         int compared = 0;
         int identical = 0;
         for (Line line : recording.lines()) {
@@ -67,7 +82,7 @@ public final class Replay {
             int missingBefore = missing.size();
             int differencesBefore = differences.size();
             RecordForm.check(recording.path(), line);
-            replay(recording, line, missing, differences);
+            replay(recording, line, missing, differences, notCompared, sources);
             if (missing.size() == missingBefore) {
                 compared++;
                 identical += differences.size() == differencesBefore ? 1 : 0;
@@ -80,11 +95,18 @@ public final class Replay {
                 compared,
                 identical,
                 missing,
-                differences);
+                differences,
+                notCompared,
+                List.copyOf(sources));
     }
 
     private void replay(
-            Recording recording, Line line, List<String> missing, List<Difference> differences)
+            Recording recording,
+            Line line,
+            List<String> missing,
+            List<Difference> differences,
+            List<NotCompared> notCompared,
+            Set<String> sources)
             throws IOException {
         switch (line.kind()) {
             case META -> {}
@@ -93,6 +115,10 @@ public final class Replay {
             case FROB -> FrobReplay.run(line, differences);
             case VENEER -> VeneerReplay.run(line, differences);
             case ALTERNATIVE -> AlternativesReplay.run(line, differences);
+            case ERRNO ->
+                    ErrnoReplay.run(
+                            inputs, recording, line, missing, differences, notCompared, sources);
+            case SYSFS -> throw new IOException("not yet");
         }
     }
 }

@@ -12,6 +12,8 @@ import java.util.List;
  * @param identical how many of them were identical in everything recorded
  * @param missing records whose module file is absent, each with what is missing
  * @param differences all differences, in the file's order
+ * @param notCompared what was recorded and cannot be known to a model, so was not compared
+ * @param sources where what is known of the recorded kernel was taken from
  */
 public record ReplayResult(
         String file,
@@ -20,7 +22,9 @@ public record ReplayResult(
         int compared,
         int identical,
         List<String> missing,
-        List<Difference> differences) {
+        List<Difference> differences,
+        List<NotCompared> notCompared,
+        List<String> sources) {
     /**
      * Copies the lists.
      *
@@ -31,10 +35,14 @@ public record ReplayResult(
      * @param identical how many of them were identical in everything recorded
      * @param missing records whose module file is absent, each with what is missing
      * @param differences all differences, in the file's order
+     * @param notCompared what was recorded and cannot be known to a model
+     * @param sources where what is known of the recorded kernel was taken from
      */
     public ReplayResult {
         missing = List.copyOf(missing);
         differences = List.copyOf(differences);
+        notCompared = List.copyOf(notCompared);
+        sources = List.copyOf(sources);
     }
 
     /** {@return number of records that differ} */
