@@ -78,7 +78,7 @@ public record FuzzedKernel(
     }
 
     /** With no bit set, the preset as it takes every module. */
-    private KernelConfig config() {
+    private KernelConfig config(Architecture architecture) {
         KernelConfig.Builder builder = release.config.toBuilder().checkVermagic(is(0));
         if (is(1)) {
             builder.modversions(!release.config.modversions());
@@ -99,7 +99,7 @@ public record FuzzedKernel(
             builder.allowMissingNamespaceImports(!release.config.allowMissingNamespaceImports());
         }
         if (is(7)) {
-            builder.livepatch(!release.config.livepatch());
+            builder.livepatch(!release.config.livepatch(architecture));
         }
         if (is(8)) {
             builder.retpolineNeeded(!release.config.retpolineNeeded());
@@ -141,7 +141,7 @@ public record FuzzedKernel(
      */
     void load(
             byte[] bytes, String parameters, Architecture architecture, Seed.@Nullable Tree tree) {
-        KernelConfig config = config();
+        KernelConfig config = config(architecture);
         CountingAllocator allocator =
                 new CountingAllocator(Loads.allocator(architecture, config, 0));
         Kernel.Builder builder =

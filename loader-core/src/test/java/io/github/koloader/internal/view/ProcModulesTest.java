@@ -99,7 +99,7 @@ final class ProcModulesTest {
         kernel.load(Images.withInitAndExit("a"), "");
         seen.clear();
         kernel.unload("a");
-        assertThat(seen.get(0)).matches("a \\d+ 0 - Unloading " + BASE + "\n");
+        assertThat(seen.get(0)).matches("a \\d+ -1 - Unloading " + BASE + "\n");
         assertThat(seen.get(1)).isEqualTo("Modules linked in: a(-)");
         assertThat(kernel.modulesLinkedIn()).isEqualTo("Modules linked in: [last unloaded: a]");
     }
