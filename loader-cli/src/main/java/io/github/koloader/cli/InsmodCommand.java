@@ -1,36 +1,20 @@
 package io.github.koloader.cli;
 
-import io.github.koloader.Errno;
 import io.github.koloader.Kernel;
-import io.github.koloader.KernelConfig;
-import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadObserver;
 import io.github.koloader.Module;
-import io.github.koloader.arch.Architecture;
-import io.github.koloader.elf.KoReader;
-import io.github.koloader.elf.kernel.ModuleSymvers;
-import io.github.koloader.elf.kernel.SystemMap;
-import io.github.koloader.image.Bytes;
-import io.github.koloader.image.ModuleImage;
-import io.github.koloader.memory.Address;
-import io.github.koloader.memory.AddressRange;
-import io.github.koloader.memory.FirstFitAllocator;
+import io.github.koloader.elf.SystemCalls;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ITypeConverter;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
-import picocli.CommandLine.Spec;
-import picocli.CommandLine.TypeConversionException;
 
 /** {@code koloader insmod}: loads one module and shows what happened. */
 @Command(
@@ -50,12 +34,11 @@ import picocli.CommandLine.TypeConversionException;
         },
         footer = {
             "",
-            "Exit status: 0 loaded; 1 refused, or a file could not be read; 2 wrong usage."
+            "Exit status: 0 loaded; 1 refused, or a file could not be read (with --busybox the errno);",
+            "2 wrong usage."
         })
 final class InsmodCommand implements Callable<Integer> {
     @ParentCommand private Main main;
-
-    @Spec private CommandSpec spec;
 
     @Parameters(index = "0", paramLabel = "FILE", description = "The module; may be packed.")
     private Path file;
@@ -67,44 +50,29 @@ final class InsmodCommand implements Callable<Integer> {
             description = "Parameters of the module. A name alone sets a flag.")
     private List<String> parameters = List.of();
 
-    @Option(
-            names = "--symvers",
-            paramLabel = "FILE",
-            description =
-                    "Module.symvers: what the kernel exports, with CRCs, licence and namespaces.")
-    private @Nullable Path symvers;
+    @Mixin private KernelOptions kernelOptions;
 
     @Option(
-            names = "--system-map",
-            paramLabel = "FILE",
-            description =
-                    "System.map or a copy of /proc/kallsyms: addresses of the kernel's symbols.")
-    private @Nullable Path systemMap;
+            names = {"-f", "--force"},
+            description = "Ignore vermagic and CRCs: both of the next two.")
+    private boolean force;
+
+    @Option(names = "--force-vermagic", description = "Ignore the module's vermagic.")
+    private boolean forceVermagic;
+
+    @Option(names = "--force-modversion", description = "Ignore the module's CRCs.")
+    private boolean forceModversion;
 
     @Option(
-            names = "--release",
-            paramLabel = "RELEASE",
-            description =
-                    "The kernel's release, such as 6.1.0-50-amd64, instead of the module's own.")
-    private @Nullable String release;
-
-    @Option(
-            names = "--strict",
-            description = "Refuse unknown symbols and another vermagic, as Linux does.")
-    private boolean strict;
+            names = "--busybox",
+            description = "Report errors in busybox's words, and end with the errno.")
+    private boolean busybox;
 
     @Option(
             names = "--with",
             paramLabel = "FILE",
             description = "Load this module before; may be repeated, the first is loaded first.")
     private List<Path> prerequisites = List.of();
-
-    @Option(
-            names = "--base",
-            paramLabel = "ADDRESS",
-            converter = AddressConverter.class,
-            description = "First address for modules (hexadecimal) instead of the architecture's.")
-    private @Nullable Address base;
 
     @Option(names = "--json", description = "Print one JSON object instead of text.")
     private boolean json;
@@ -115,6 +83,18 @@ final class InsmodCommand implements Callable<Integer> {
             description = "Write each section as it is before init runs to a file named after it.")
     private @Nullable Path dump;
 
+    @Option(
+            names = "--cat",
+            paramLabel = "PATH",
+            description = {
+                "Print a file as it is after the load: " + Views.PATHS + ".",
+                "May be repeated."
+            })
+    private List<String> views = List.of();
+
+    @Option(names = "--rmmod", description = "Unload the module again, which runs its exit.")
+    private boolean unload;
+
     /** Sections as they are when the module is formed, if they are to be written. */
     private @Nullable SectionDump sections;
 
@@ -122,10 +102,11 @@ final class InsmodCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        ModuleSymvers exports = symvers == null ? null : ModuleSymvers.read(symvers);
-        SystemMap map = systemMap == null ? null : SystemMap.read(systemMap);
+        kernelOptions.readFiles();
         sections = dump == null ? null : new SectionDump();
-        LoadReport report = load(exports, map);
+        LoadReport report = new LoadReport(file);
+        ToolWording wording = busybox ? ToolWording.BUSYBOX : ToolWording.KMOD;
+        int status = load(report, wording);
         if (sections != null && dump != null) {
             sections.write(dump);
         }
@@ -135,151 +116,60 @@ final class InsmodCommand implements Callable<Integer> {
         } else {
             output.print(report.text());
         }
-        return report.failure().map(this::refused).orElse(0);
+        report.failure().ifPresent(failure -> output.error(failure.message()));
+        return status;
     }
 
-    private int refused(LoadReport.Failure failure) {
-        main.output().error("insmod: ERROR: " + failure.line());
-        return 1;
-    }
-
-    private LoadReport load(@Nullable ModuleSymvers exports, @Nullable SystemMap map) {
-        LoadReport report = new LoadReport(file);
+    private int load(LoadReport report, ToolWording wording) {
         Path current = file;
         try {
-            Bytes bytes = KoReader.any().unpackedBytes(file);
-            Architecture architecture = architectureOf(bytes);
-            KoReader reader = KoReader.of(architecture);
-            ModuleImage image = reader.readImage(bytes);
-            KernelConfig config = config(image);
-            Kernel kernel =
-                    kernel(architecture, config, symbols(architecture, config, exports, map));
+            Kernel kernel = Insertion.kernelFor(file, kernelOptions, this::reached);
             report.kernel(kernel);
+            Insertion insertion = new Insertion(kernel, SystemCalls.of(kernel), flags());
             for (Path prerequisite : prerequisites) {
                 current = prerequisite;
-                kernel.load(reader.readImage(prerequisite), "");
+                insertion.insert(prerequisite, "");
             }
             current = file;
             prerequisitesLoaded = true;
-            report.module(kernel.load(image, Output.bytesOf(String.join(" ", parameters))));
-        } catch (LoadException e) {
-            report.refused(current, e);
-        } catch (IOException e) {
-            report.unreadable(current, e);
-        }
-        return report;
-    }
-
-    private static Architecture architectureOf(Bytes bytes) {
-        Optional<Architecture> architecture = KoReader.architectureOf(bytes);
-        if (architecture.isPresent()) {
-            return architecture.get();
-        }
-        ModuleImage image =
-                KoReader.any().readImage(bytes); // whatever is wrong with it otherwise comes first
-        throw LoadException.silent(
-                Errno.ENOEXEC,
-                "a module for ELF machine " + image.machine() + ", which is not modelled");
-    }
-
-    /** The kernel that was asked for, else the one that the module was built for. */
-    private KernelConfig config(ModuleImage image) {
-        KernelConfig config;
-        if (release != null) {
-            try {
-                config = KernelConfig.forRelease(release);
-            } catch (IllegalArgumentException e) {
-                throw new ParameterException(
-                        spec.commandLine(),
-                        "Invalid value for option '--release': " + e.getMessage(),
-                        e);
+            Module module = insertion.insert(file, arguments());
+            report.module(module);
+            for (String view : views) {
+                report.view(view, Views.read(kernel, Output.bytesOf(view)));
             }
-        } else {
-            config = ofModule(image);
+            if (unload) {
+                remove(kernel, module.name(), report, wording);
+            }
+        } catch (LoadException e) {
+            report.refused(current, e, wording);
+        } catch (IOException e) {
+            report.unreadable(current, e, wording);
         }
-        return config.toBuilder().checkVermagic(strict).build();
+        return report.failure().map(failure -> failure.status()).orElse(0);
     }
 
-    private static KernelConfig ofModule(ModuleImage image) {
+    private static void remove(
+            Kernel kernel, String name, LoadReport report, ToolWording wording) {
         try {
-            return image.modinfo()
-                    .firstRaw("vermagic")
-                    .map(KernelConfig::forVermagic)
-                    .orElseGet(KernelConfig::linux6_1);
-        } catch (IllegalArgumentException e) {
-            return KernelConfig.linux6_1(); // a vermagic that names no release: any kernel will do
+            kernel.unload(name);
+        } catch (LoadException e) {
+            report.notRemoved(name, e, wording);
         }
     }
 
-    private static KernelSymbols symbols(
-            Architecture architecture,
-            KernelConfig config,
-            @Nullable ModuleSymvers exports,
-            @Nullable SystemMap map) {
-        if (exports != null) {
-            return map == null
-                    ? exports.symbols(architecture, config)
-                    : exports.symbols(architecture, config, map::address);
-        }
-        return map == null ? KernelSymbols.none() : map.symbols();
+    private int flags() {
+        return (force || forceModversion ? SystemCalls.MODULE_INIT_IGNORE_MODVERSIONS : 0)
+                | (force || forceVermagic ? SystemCalls.MODULE_INIT_IGNORE_VERMAGIC : 0);
     }
 
-    private Kernel kernel(Architecture architecture, KernelConfig config, KernelSymbols symbols) {
-        Kernel.Builder kernel =
-                Kernel.builder(architecture)
-                        .config(config)
-                        .symbols(symbols)
-                        .observer(this::reached);
-        if (strict) {
-            kernel.strict();
-        }
-        if (base != null) {
-            kernel.allocator(
-                    new FirstFitAllocator(
-                            List.of(moduleArea(architecture, config, base)),
-                            architecture.imageArea(config),
-                            architecture.perCpuArea(config),
-                            architecture.pageSize()));
-        }
-        return kernel.build();
+    /** The words as one line, as kmod and busybox join them. */
+    private String arguments() {
+        return Output.bytesOf(String.join(" ", parameters));
     }
 
     private void reached(LoadObserver.Point point, Module module) {
         if (sections != null && prerequisitesLoaded && point == LoadObserver.Point.FORMED) {
             sections.take(module);
-        }
-    }
-
-    /**
-     * From {@code first} on: to the end of the architecture's area if it lies in there, else as
-     * large as that.
-     */
-    private AddressRange moduleArea(Architecture architecture, KernelConfig config, Address first) {
-        AddressRange area = architecture.moduleAreas(config).get(0);
-        long limit = architecture.encoding().wide() ? -first.value() : (1L << 32) - first.value();
-        boolean tooHigh = !architecture.encoding().wide() && first.value() >>> 32 != 0;
-        if (tooHigh || first.isNull() || first.value() % architecture.pageSize() != 0) {
-            throw new ParameterException(
-                    spec.commandLine(),
-                    "Invalid value for option '--base': %s is not the address of a page of %d bytes"
-                            .formatted(first, architecture.pageSize()));
-        }
-        if (area.contains(first)) {
-            return new AddressRange(first, area.end().minus(first));
-        }
-        long size = Long.compareUnsigned(limit, area.size()) < 0 ? limit : area.size();
-        return new AddressRange(first, size);
-    }
-
-    /** Reads an address. */
-    static final class AddressConverter implements ITypeConverter<Address> {
-        @Override
-        public Address convert(String value) {
-            try {
-                return Address.parse(value);
-            } catch (NumberFormatException e) {
-                throw new TypeConversionException("'" + value + "' is not a hexadecimal address");
-            }
         }
     }
 }

@@ -7,7 +7,6 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import io.github.koloader.Errno;
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelLog;
@@ -23,6 +22,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -43,14 +43,28 @@ final class LoadReport {
      * @param number the error, 0 if the file could not be read
      * @param line what the tool says
      * @param lines what the kernel says
+     * @param diagnosis what it means, for people; empty if the line says it all
+     * @param status how the tool ends
      */
-    record Failure(String errno, int number, String line, List<String> lines) {}
+    record Failure(
+            String errno,
+            int number,
+            String line,
+            List<String> lines,
+            String diagnosis,
+            int status) {
+        /** What is printed: the tool's line, and below what it means. */
+        String message() {
+            return diagnosis.isEmpty() ? line : line + "\n" + diagnosis.indent(2).stripTrailing();
+        }
+    }
 
     private final Path file;
     private KernelLog log = new KernelLog(Clock.systemUTC());
     private @Nullable Kernel kernel;
     private @Nullable Module module;
     private @Nullable Failure failure;
+    private final Map<String, String> views = new LinkedHashMap<>();
 
     LoadReport(Path file) {
         this.file = file;
@@ -68,23 +82,30 @@ final class LoadReport {
     }
 
     /** Says that the load has failed. */
-    void refused(Path refused, LoadException e) {
+    void refused(Path refused, LoadException e, ToolWording wording) {
+        failed(
+                e,
+                wording.notInserted(Output.bytesOf(refused.toString()), e.errnoNumber()),
+                wording);
+    }
+
+    /** Says that the module could not be unloaded again. */
+    void notRemoved(String name, LoadException e, ToolWording wording) {
+        failed(e, String.join("\n", wording.notRemoved(name, e.errnoNumber())), wording);
+    }
+
+    private void failed(LoadException e, String line, ToolWording wording) {
         if (!loggedAlready(e)) {
             log.addAll(e.lines());
         }
-        Errno errno = Errno.of(e.errnoNumber());
-        String name = errno == null ? "errno " + e.errnoNumber() : errno.name();
         this.failure =
                 new Failure(
-                        name,
+                        e.errnoName(),
                         e.errnoNumber(),
-                        "could not insert module %s: %s (%s%s)"
-                                .formatted(
-                                        Output.bytesOf(refused.toString()),
-                                        meaning(errno),
-                                        name,
-                                        explanation(e)),
-                        e.lines().stream().map(LogLine::text).toList());
+                        line,
+                        e.lines().stream().map(LogLine::text).toList(),
+                        Output.utf8(e.errnoName() + ": " + e.diagnosis()),
+                        wording.status(e.errnoNumber()));
     }
 
     /** A kernel logs why it refuses a module; what refuses a file before is only told. */
@@ -98,34 +119,15 @@ final class LoadReport {
                         .equals(e.lines());
     }
 
-    /** What kmod's insmod makes of an error. */
-    private static String meaning(@Nullable Errno errno) {
-        if (errno == null) {
-            return "Unknown error";
-        }
-        return switch (errno) {
-            case ENOEXEC -> "Invalid module format";
-            case ENOENT -> "Unknown symbol in module";
-            case EINVAL -> "Invalid parameters";
-            default -> errno.text();
-        };
-    }
-
-    /** Of a failure without log lines, what is known about it. */
-    private static String explanation(LoadException e) {
-        String message = String.valueOf(e.getMessage());
-        int colon = message.indexOf("): ");
-        return e.lines().isEmpty() && colon >= 0 ? ": " + message.substring(colon + 3) : "";
-    }
-
     /** Says that a file could not be read. */
-    void unreadable(Path unread, IOException e) {
-        String line =
-                "could not load module "
-                        + Output.bytesOf(unread.toString())
-                        + ": "
-                        + Main.reasonOf(e);
-        this.failure = new Failure("", 0, line, List.of());
+    void unreadable(Path unread, IOException e, ToolWording wording) {
+        String line = wording.notRead(Output.bytesOf(unread.toString()), Main.reasonOf(e));
+        this.failure = new Failure("", 0, line, List.of(), "", 1);
+    }
+
+    /** Takes what a file of the kernel's says. */
+    void view(String path, String contents) {
+        views.put(path, contents);
     }
 
     /** Why the load failed; empty if it did not. */
@@ -145,6 +147,9 @@ final class LoadReport {
             appendInit(text, module);
             appendSummary(text, module, kernel.stubs());
         }
+        views.forEach(
+                (path, contents) ->
+                        text.append("\n==> ").append(path).append(" <==\n").append(contents));
         return text.toString();
     }
 
@@ -261,6 +266,12 @@ final class LoadReport {
         if (module != null && kernel != null) {
             addModule(json, module, kernel);
         }
+        if (!views.isEmpty()) {
+            JsonObject files = new JsonObject();
+            views.forEach(
+                    (path, contents) -> files.addProperty(path, Output.decode(contents)));
+            json.add("files", files);
+        }
         return (GSON.toJson(json) + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
@@ -274,6 +285,7 @@ final class LoadReport {
                 failure.number() == 0 ? JsonNull.INSTANCE : new JsonPrimitive(failure.number()));
         json.addProperty("message", Output.decode(failure.line()));
         json.add("lines", strings(failure.lines()));
+        json.addProperty("diagnosis", Output.decode(failure.diagnosis()));
         return json;
     }
 

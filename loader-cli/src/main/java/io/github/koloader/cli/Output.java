@@ -66,6 +66,11 @@ final class Output {
         }
     }
 
+    /** Java text as the bytes of UTF-8, one character each. */
+    static String utf8(String text) {
+        return new String(text.getBytes(UTF_8), ISO_8859_1);
+    }
+
     /** Writes text, one byte a character. */
     void print(String text) {
         print(text.getBytes(ISO_8859_1));

@@ -1,0 +1,169 @@
+package io.github.koloader.cli;
+
+import io.github.koloader.Kernel;
+import io.github.koloader.KernelConfig;
+import io.github.koloader.KernelSymbols;
+import io.github.koloader.LoadObserver;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.elf.kernel.ModuleSymvers;
+import io.github.koloader.elf.kernel.SystemMap;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import io.github.koloader.memory.FirstFitAllocator;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+
+/** The options that say what kernel modules are loaded into. */
+final class KernelOptions {
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec spec;
+
+    @Option(
+            names = "--symvers",
+            paramLabel = "FILE",
+            description =
+                    "Module.symvers: what the kernel exports, with CRCs, licence and namespaces.")
+    private @Nullable Path symvers;
+
+    @Option(
+            names = "--system-map",
+            paramLabel = "FILE",
+            description =
+                    "System.map or a copy of /proc/kallsyms: addresses of the kernel's symbols.")
+    private @Nullable Path systemMap;
+
+    @Option(
+            names = "--release",
+            paramLabel = "RELEASE",
+            description =
+                    "The kernel's release, such as 6.1.0-50-amd64, instead of the module's own.")
+    private @Nullable String release;
+
+    @Option(
+            names = "--strict",
+            description = "Refuse unknown symbols and another vermagic, as Linux does.")
+    private boolean strict;
+
+    @Option(
+            names = "--sig-enforce",
+            description = "Refuse modules without a valid signature: module.sig_enforce=1.")
+    private boolean sigEnforce;
+
+    @Option(
+            names = "--base",
+            paramLabel = "ADDRESS",
+            converter = AddressConverter.class,
+            description = "First address for modules (hexadecimal) instead of the architecture's.")
+    private @Nullable Address base;
+
+    private @Nullable ModuleSymvers exports;
+    private @Nullable SystemMap map;
+
+    /** Reads the files that are named. */
+    void readFiles() throws IOException {
+        exports = symvers == null ? null : ModuleSymvers.read(symvers);
+        map = systemMap == null ? null : SystemMap.read(systemMap);
+    }
+
+    /**
+     * The configuration that was asked for, else that of the kernel that a module was built for.
+     *
+     * @param vermagic the module's vermagic, if it has one
+     */
+    KernelConfig config(Optional<String> vermagic) {
+        KernelConfig config;
+        if (release != null) {
+            try {
+                config = KernelConfig.forRelease(release);
+            } catch (IllegalArgumentException e) {
+                throw new ParameterException(
+                        spec.commandLine(),
+                        "Invalid value for option '--release': " + e.getMessage(),
+                        e);
+            }
+        } else {
+            config = ofModule(vermagic);
+        }
+        return config.toBuilder().checkVermagic(strict).sigEnforce(sigEnforce).build();
+    }
+
+    private static KernelConfig ofModule(Optional<String> vermagic) {
+        try {
+            return vermagic.map(KernelConfig::forVermagic).orElseGet(KernelConfig::linux6_1);
+        } catch (IllegalArgumentException e) {
+            return KernelConfig.linux6_1(); // a vermagic that names no release: any kernel will do
+        }
+    }
+
+    /** The kernel; {@link #readFiles()} comes before. */
+    Kernel kernel(Architecture architecture, KernelConfig config, LoadObserver observer) {
+        Kernel.Builder kernel =
+                Kernel.builder(architecture)
+                        .config(config)
+                        .symbols(symbols(architecture, config))
+                        .observer(observer);
+        if (strict) {
+            kernel.strict();
+        }
+        if (base != null) {
+            kernel.allocator(
+                    new FirstFitAllocator(
+                            List.of(moduleArea(architecture, config, base)),
+                            architecture.imageArea(config),
+                            architecture.perCpuArea(config),
+                            architecture.pageSize()));
+        }
+        return kernel.build();
+    }
+
+    private KernelSymbols symbols(Architecture architecture, KernelConfig config) {
+        if (exports != null) {
+            return map == null
+                    ? exports.symbols(architecture, config)
+                    : exports.symbols(architecture, config, map::address);
+        }
+        return map == null ? KernelSymbols.none() : map.symbols();
+    }
+
+    /**
+     * From {@code first} on: to the end of the architecture's area if it lies in there, else as
+     * large as that.
+     */
+    private AddressRange moduleArea(Architecture architecture, KernelConfig config, Address first) {
+        AddressRange area = architecture.moduleAreas(config).get(0);
+        long limit = architecture.encoding().wide() ? -first.value() : (1L << 32) - first.value();
+        boolean tooHigh = !architecture.encoding().wide() && first.value() >>> 32 != 0;
+        if (tooHigh || first.isNull() || first.value() % architecture.pageSize() != 0) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "Invalid value for option '--base': %s is not the address of a page of %d bytes"
+                            .formatted(first, architecture.pageSize()));
+        }
+        if (area.contains(first)) {
+            return new AddressRange(first, area.end().minus(first));
+        }
+        long size = Long.compareUnsigned(limit, area.size()) < 0 ? limit : area.size();
+        return new AddressRange(first, size);
+    }
+
+    /** Reads an address. */
+    static final class AddressConverter implements ITypeConverter<Address> {
+        @Override
+        public Address convert(String value) {
+            try {
+                return Address.parse(value);
+            } catch (NumberFormatException e) {
+                throw new TypeConversionException("'" + value + "' is not a hexadecimal address");
+            }
+        }
+    }
+}
