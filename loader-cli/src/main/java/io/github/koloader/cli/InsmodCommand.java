@@ -133,7 +133,7 @@ final class InsmodCommand implements Callable<Integer> {
             current = file;
             prerequisitesLoaded = true;
             Module module = insertion.insert(file, arguments());
-            report.module(module);
+            report.module(module, kernel);
             for (String view : views) {
                 report.view(view, Views.read(kernel, Output.bytesOf(view)));
             }

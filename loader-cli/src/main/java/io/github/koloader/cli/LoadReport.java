@@ -62,7 +62,8 @@ final class LoadReport {
     private final Path file;
     private KernelLog log = new KernelLog(Clock.systemUTC());
     private @Nullable Kernel kernel;
-    private @Nullable Module module;
+    private String moduleText = "";
+    private final JsonObject moduleJson = new JsonObject();
     private @Nullable Failure failure;
     private final Map<String, String> views = new LinkedHashMap<>();
 
@@ -76,9 +77,15 @@ final class LoadReport {
         this.log = newKernel.log();
     }
 
-    /** Says that the load has succeeded. */
-    void module(Module newModule) {
-        this.module = newModule;
+    /** Says that the load has succeeded, and takes down how the module is now. */
+    void module(Module module, Kernel of) {
+        StringBuilder text = new StringBuilder("\n");
+        appendSections(text, module, of.architecture().encoding().wordSize());
+        text.append('\n');
+        appendInit(text, module);
+        appendSummary(text, module, of.stubs());
+        this.moduleText = text.toString();
+        addModule(moduleJson, module, of);
     }
 
     /** Says that the load has failed. */
@@ -139,14 +146,7 @@ final class LoadReport {
 
     /** Log, sections, init and summary, one character a byte. */
     String text() {
-        StringBuilder text = new StringBuilder(log.dmesg());
-        if (module != null && kernel != null) {
-            text.append('\n');
-            appendSections(text, module, kernel.architecture().encoding().wordSize());
-            text.append('\n');
-            appendInit(text, module);
-            appendSummary(text, module, kernel.stubs());
-        }
+        StringBuilder text = new StringBuilder(log.dmesg()).append(moduleText);
         views.forEach(
                 (path, contents) ->
                         text.append("\n==> ").append(path).append(" <==\n").append(contents));
@@ -254,7 +254,7 @@ final class LoadReport {
     byte[] json() {
         JsonObject json = new JsonObject();
         json.addProperty("file", file.toString());
-        json.addProperty("loaded", module != null);
+        json.addProperty("loaded", !moduleText.isEmpty());
         if (kernel != null) {
             json.addProperty("architecture", kernel.architecture().name());
             json.addProperty("release", Output.decode(kernel.config().release()));
@@ -263,9 +263,7 @@ final class LoadReport {
             json.add("error", error(failure));
         }
         json.add("log", log());
-        if (module != null && kernel != null) {
-            addModule(json, module, kernel);
-        }
+        moduleJson.entrySet().forEach(entry -> json.add(entry.getKey(), entry.getValue()));
         if (!views.isEmpty()) {
             JsonObject files = new JsonObject();
             views.forEach(

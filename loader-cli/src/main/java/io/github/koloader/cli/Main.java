@@ -57,6 +57,7 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         subcommands = {
             InsmodCommand.class,
+            RmmodCommand.class,
             ModinfoCommand.class,
             NmCommand.class,
             RelocsCommand.class,
