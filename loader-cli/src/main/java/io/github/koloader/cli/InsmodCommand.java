@@ -116,6 +116,7 @@ final class InsmodCommand implements Callable<Integer> {
         } else {
             output.print(report.text());
         }
+        report.problems().forEach(output::error);
         report.failure().ifPresent(failure -> output.error(failure.message()));
         return status;
     }
@@ -134,9 +135,7 @@ final class InsmodCommand implements Callable<Integer> {
             prerequisitesLoaded = true;
             Module module = insertion.insert(file, arguments());
             report.module(module, kernel);
-            for (String view : views) {
-                report.view(view, Views.read(kernel, Output.bytesOf(view)));
-            }
+            views.forEach(view -> show(kernel, view, report));
             if (unload) {
                 remove(kernel, module.name(), report, wording);
             }
@@ -145,11 +144,22 @@ final class InsmodCommand implements Callable<Integer> {
         } catch (IOException e) {
             report.unreadable(current, e, wording);
         }
-        return report.failure().map(failure -> failure.status()).orElse(0);
+        return report.failure()
+                .map(LoadReport.Failure::status)
+                .orElse(report.problems().isEmpty() ? 0 : 1);
     }
 
-    private static void remove(
-            Kernel kernel, String name, LoadReport report, ToolWording wording) {
+    private static void show(Kernel kernel, String path, LoadReport report) {
+        try {
+            report.view(path, Views.read(kernel, Output.bytesOf(path)));
+        } catch (LoadException e) {
+            report.unreadableView(path, ToolWording.strerror(e.errnoNumber()));
+        } catch (IOException e) {
+            report.unreadableView(path, Main.reasonOf(e));
+        }
+    }
+
+    private static void remove(Kernel kernel, String name, LoadReport report, ToolWording wording) {
         try {
             kernel.unload(name);
         } catch (LoadException e) {

@@ -21,6 +21,7 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -66,6 +67,7 @@ final class LoadReport {
     private final JsonObject moduleJson = new JsonObject();
     private @Nullable Failure failure;
     private final Map<String, String> views = new LinkedHashMap<>();
+    private final List<String> problems = new ArrayList<>();
 
     LoadReport(Path file) {
         this.file = file;
@@ -135,6 +137,16 @@ final class LoadReport {
     /** Takes what a file of the kernel's says. */
     void view(String path, String contents) {
         views.put(path, contents);
+    }
+
+    /** Says that a file of the kernel's could not be read. */
+    void unreadableView(String path, String why) {
+        problems.add("cat: " + Output.bytesOf(path) + ": " + why);
+    }
+
+    /** What went wrong besides, line by line. */
+    List<String> problems() {
+        return problems;
     }
 
     /** Why the load failed; empty if it did not. */
@@ -266,8 +278,7 @@ final class LoadReport {
         moduleJson.entrySet().forEach(entry -> json.add(entry.getKey(), entry.getValue()));
         if (!views.isEmpty()) {
             JsonObject files = new JsonObject();
-            views.forEach(
-                    (path, contents) -> files.addProperty(path, Output.decode(contents)));
+            views.forEach((path, contents) -> files.addProperty(path, Output.decode(contents)));
             json.add("files", files);
         }
         return (GSON.toJson(json) + "\n").getBytes(StandardCharsets.UTF_8);

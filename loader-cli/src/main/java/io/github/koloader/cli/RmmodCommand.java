@@ -80,8 +80,7 @@ final class RmmodCommand implements Callable<Integer> {
     private Optional<Kernel> load(ToolWording wording) {
         Path current = files.get(0);
         try {
-            Kernel kernel =
-                    Insertion.kernelFor(current, kernelOptions, (point, module) -> {});
+            Kernel kernel = Insertion.kernelFor(current, kernelOptions, (point, module) -> {});
             Insertion insertion = new Insertion(kernel, SystemCalls.of(kernel), 0);
             for (Path file : files) {
                 current = file;
@@ -147,9 +146,6 @@ final class RmmodCommand implements Callable<Integer> {
         status = Math.max(status, wording.status(e.errnoNumber()));
         main.output().error(line);
         main.output()
-                .error(
-                        Output.utf8(e.errnoName() + ": " + e.diagnosis())
-                                .indent(2)
-                                .stripTrailing());
+                .error(Output.utf8(e.errnoName() + ": " + e.diagnosis()).indent(2).stripTrailing());
     }
 }
