@@ -76,6 +76,10 @@ public record ModuleSignature(
         public static final int PKCS7 = 2;
     }
 
+    static byte[] marker() {
+        return MARKER.clone();
+    }
+
     /**
      * The end of a file that is marked as signed.
      *

@@ -6,6 +6,10 @@ import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.image.Bytes;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -356,6 +360,124 @@ public final class ElfFailures {
     public static LoadException tooLarge(long limit) {
         return failure(Errno.EFBIG, "module is larger than %d bytes", limit)
                 .diagnosed(ElfDiagnoses.tooLarge(limit));
+    }
+
+    /** No CAP_SYS_MODULE, or {@code modules_disabled} is set. */
+    public static LoadException notPermitted() {
+        return LoadException.silent(Errno.EPERM, "modules may not be loaded or unloaded");
+    }
+
+    /** Memory for {@code init_module(2)} that is shorter than an ELF header. */
+    public static LoadException shorterThanHeader(long length) {
+        return LoadException.silent(Errno.ENOEXEC, length + " bytes are no module");
+    }
+
+    /** Memory of the caller that cannot be read. */
+    public static LoadException badPointer(String what) {
+        return LoadException.silent(Errno.EFAULT, what + " is a bad pointer");
+    }
+
+    /** Flags that {@code finit_module(2)} does not know. */
+    public static LoadException unknownFlags(int flags) {
+        return LoadException.silent(Errno.EINVAL, "flags 0x" + Integer.toHexString(flags));
+    }
+
+    /** No file, or one that is not open for reading. */
+    public static LoadException badDescriptor(Errno errno) {
+        return LoadException.silent(errno, "the file is not open for reading");
+    }
+
+    /** A directory, a pipe or a device. */
+    public static LoadException notRegular() {
+        return LoadException.silent(Errno.EINVAL, "not a regular file");
+    }
+
+    /** A file that somebody may change meanwhile. */
+    public static LoadException openForWriting() {
+        return LoadException.silent(Errno.ETXTBSY, "the file is open for writing");
+    }
+
+    /** A file beyond what a kernel reads. */
+    public static LoadException fileTooLarge(long size) {
+        return LoadException.silent(Errno.EFBIG, "the file has " + size + " bytes");
+    }
+
+    /** A file that cannot be opened or read: what {@code open(2)} answers, or else EIO. */
+    public static LoadException unreadable(IOException cause) {
+        Errno errno =
+                cause instanceof NoSuchFileException
+                        ? Errno.ENOENT
+                        : cause instanceof AccessDeniedException ? Errno.EACCES : Errno.EIO;
+        return LoadException.silent(errno, String.valueOf(cause.getMessage())).causedBy(cause);
+    }
+
+    /** A name that no module can have. */
+    public static LoadException nameTooLong(int longest) {
+        return LoadException.silent(
+                Errno.ENOENT, "no module has a name of more than " + longest + " bytes");
+    }
+
+    /** A file for {@code MODULE_INIT_COMPRESSED_FILE} that is not packed as it should be. */
+    public static LoadException notCompressed(String format) {
+        return failure(Errno.EINVAL, "not %s compressed module", format);
+    }
+
+    /** A packed file that the kernel's gzip or xz decoder ends with another status than success. */
+    public static LoadException decompressionStatus(int status) {
+        return failure(Errno.EINVAL, "decompression failed with status %d", status);
+    }
+
+    /** Since 6.2: a packed file that the kernel's zstd decoder ends with an error. */
+    public static LoadException zstdStatus(int status) {
+        return failure(Errno.EINVAL, "ZSTD-decompression failed with status %d", status);
+    }
+
+    /** Since 6.2: zstd whose beginning tells nothing. */
+    public static LoadException zstdHeader() {
+        return failure(Errno.EINVAL, "ZSTD-compressed data has an incomplete frame header");
+    }
+
+    /** {@code MODULE_INIT_COMPRESSED_FILE} for a kernel that unpacks nothing. */
+    public static LoadException cannotDecompress() {
+        return LoadException.silent(
+                Errno.EOPNOTSUPP, "this kernel was built without CONFIG_MODULE_DECOMPRESS");
+    }
+
+    /** A signature that is not taken, whether one has to be there or not. */
+    public static LoadException badSignature(Errno errno, List<LogLine> lines) {
+        return lines.isEmpty()
+                ? LoadException.silent(errno, "the signature is not valid")
+                : new LoadException(errno, lines);
+    }
+
+    /** A signature whose information says more than it may. */
+    public static LoadException signatureInformation() {
+        return failure(
+                Errno.EBADMSG, "module: PKCS#7 signature info has unexpected non-zero params");
+    }
+
+    /** A signature that is valid, of a module that is refused all the same. */
+    public static LoadException blacklistedHash(String sha256) {
+        return failure(Errno.EKEYREJECTED, "Module hash %s is blacklisted", sha256);
+    }
+
+    /** No valid signature, where there has to be one. */
+    public static LoadException unsignedRejected(String reason) {
+        return failure(Errno.EKEYREJECTED, LogLevel.NOTICE, "Loading of %s is rejected", reason);
+    }
+
+    /** Up to 4.2: no signature by a known key, where there has to be one. */
+    public static LoadException unsignedRejectedSilently() {
+        return LoadException.silent(Errno.ENOKEY, "no signature by a known key");
+    }
+
+    /** No valid signature, on a kernel that is locked down. */
+    public static LoadException lockedDown(String process) {
+        return failure(
+                Errno.EPERM,
+                LogLevel.NOTICE,
+                "Lockdown: %s: unsigned module loading is restricted; see man kernel_lockdown.7",
+                process);
     }
 
     /** Ours: compressed bytes that cannot be decompressed. */

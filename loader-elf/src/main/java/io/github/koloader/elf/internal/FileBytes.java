@@ -70,17 +70,33 @@ public final class FileBytes {
                 throw ElfFailures.tooLarge(limit);
             }
             byte[] bytes = allocate(arrays, (int) size);
-            ByteBuffer chunk = CHUNKS.get();
-            for (int at = 0; at < size; ) {
-                chunk.clear().limit((int) Math.min(CHUNK, size - at));
-                int count = channel.read(chunk);
-                if (count < 0) {
-                    throw new IOException(file + " became shorter while it was read");
-                }
-                chunk.flip().get(bytes, at, count);
-                at += count;
-            }
+            fill(bytes, (int) size, channel);
             return Bytes.wrap(bytes).slice(0, (int) size);
+        }
+    }
+
+    /**
+     * Reads the beginning of an open file, and leaves its position alone.
+     *
+     * @param size how many bytes
+     * @throws IOException if it cannot be read or is shorter
+     */
+    public static Bytes read(FileChannel channel, int size) throws IOException {
+        byte[] bytes = allocate(byte[]::new, size);
+        fill(bytes, size, channel);
+        return Bytes.wrap(bytes);
+    }
+
+    private static void fill(byte[] bytes, int size, FileChannel channel) throws IOException {
+        ByteBuffer chunk = CHUNKS.get();
+        for (int at = 0; at < size; ) {
+            chunk.clear().limit(Math.min(CHUNK, size - at));
+            int count = channel.read(chunk, at);
+            if (count < 0) {
+                throw new IOException("the file became shorter while it was read");
+            }
+            chunk.flip().get(bytes, at, count);
+            at += count;
         }
     }
 }

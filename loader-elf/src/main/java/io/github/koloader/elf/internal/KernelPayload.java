@@ -1,0 +1,90 @@
+package io.github.koloader.elf.internal;
+
+import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
+import io.github.koloader.image.Bytes;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.zip.GZIPInputStream;
+import org.tukaani.xz.SingleXZInputStream;
+
+/**
+ * What may be the code of a kernel in a boot file: the file itself, and what is packed in it by
+ * gzip, xz or zstd, wherever that begins.
+ */
+public final class KernelPayload implements Iterator<Bytes> {
+    private static final byte[] GZIP = {0x1f, (byte) 0x8b, 8};
+    private static final byte[] XZ = {(byte) 0xfd, '7', 'z', 'X', 'Z', 0};
+    private static final byte[] ZSTD = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd};
+    private static final int LIMIT = 1 << 28;
+    private static final int MEMORY_KIB = 1 << 18;
+
+    /** Less than this is no kernel. */
+    private static final int SMALLEST = 1 << 18;
+
+    private final Bytes file;
+    private final byte[] array;
+    private int at = -1;
+    private Bytes next;
+
+    private KernelPayload(Bytes file) {
+        this.file = file;
+        this.array = file.toByteArray();
+        this.next = file;
+    }
+
+    /** All there may be, lazily. */
+    public static Iterable<Bytes> candidates(Bytes file) {
+        return () -> new KernelPayload(file);
+    }
+
+    @Override
+    public boolean hasNext() {
+        while (next.isEmpty() && ++at < file.size()) {
+            next = unpack();
+        }
+        return !next.isEmpty();
+    }
+
+    @Override
+    public Bytes next() {
+        if (!hasNext()) {
+            throw new NoSuchElementException();
+        }
+        Bytes found = next;
+        next = Bytes.EMPTY;
+        return found;
+    }
+
+    /** What is packed from here on; nothing if there is nothing, or little. */
+    private Bytes unpack() {
+        byte first = file.get(at);
+        if (first != GZIP[0] && first != XZ[0] && first != ZSTD[0]) {
+            return Bytes.EMPTY;
+        }
+        boolean gzip = file.matches(at, GZIP);
+        boolean xz = file.matches(at, XZ);
+        if (!gzip && !xz && !file.matches(at, ZSTD)) {
+            return Bytes.EMPTY;
+        }
+        ByteArrayOutputStream unpacked = new ByteArrayOutputStream();
+        InputStream packed = new ByteArrayInputStream(array, at, array.length - at);
+        try (InputStream in =
+                gzip
+                        ? new GZIPInputStream(packed)
+                        : xz
+                                ? new SingleXZInputStream(packed, MEMORY_KIB)
+                                : new ZstdInputStreamNoFinalizer(packed)) {
+            byte[] part = new byte[1 << 16];
+            for (int count; (count = in.read(part)) >= 0 && unpacked.size() < LIMIT; ) {
+                unpacked.write(part, 0, count);
+            }
+        } catch (IOException e) {
+            // What follows the packed kernel is taken for more of it; what came before counts.
+        }
+        return unpacked.size() < SMALLEST ? Bytes.EMPTY : Bytes.wrap(unpacked.toByteArray());
+    }
+}
