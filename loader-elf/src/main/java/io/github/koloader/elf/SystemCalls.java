@@ -269,9 +269,18 @@ public final class SystemCalls {
             throws IOException {
         Bytes bytes = read(file);
         if ((flags & MODULE_INIT_COMPRESSED_FILE) != 0) {
-            bytes = KernelDecompressor.unpack(bytes, config, kernel.architecture(), MEMORY);
+            bytes = unpack(bytes);
         }
         load(bytes, flags, parameters);
+    }
+
+    private Bytes unpack(Bytes bytes) {
+        try {
+            return KernelDecompressor.unpack(bytes, config, kernel.architecture(), MEMORY);
+        } catch (LoadException e) {
+            kernel.log().addAll(e.lines());
+            throw e;
+        }
     }
 
     /**

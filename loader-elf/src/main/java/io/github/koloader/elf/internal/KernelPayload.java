@@ -2,6 +2,7 @@ package io.github.koloader.elf.internal;
 
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import io.github.koloader.image.Bytes;
+import io.github.koloader.image.Encoding;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -19,6 +20,10 @@ public final class KernelPayload implements Iterator<Bytes> {
     private static final byte[] GZIP = {0x1f, (byte) 0x8b, 8};
     private static final byte[] XZ = {(byte) 0xfd, '7', 'z', 'X', 'Z', 0};
     private static final byte[] ZSTD = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd};
+    private static final byte[] DOS = {'M', 'Z'};
+    private static final byte[] PE = {'P', 'E', 0, 0};
+    private static final int PE_OFFSET = 0x3c;
+    private static final int PE32_PLUS = 0x20b;
     private static final int LIMIT = 1 << 28;
     private static final int MEMORY_KIB = 1 << 18;
 
@@ -38,7 +43,26 @@ public final class KernelPayload implements Iterator<Bytes> {
 
     /** All there may be, lazily. */
     public static Iterable<Bytes> candidates(Bytes file) {
-        return () -> new KernelPayload(file);
+        Bytes unsigned = withoutSignature(file);
+        return () -> new KernelPayload(unsigned);
+    }
+
+    /**
+     * A boot file without what it is itself signed with, for the firmware: the certificates there
+     * are none of the kernel's.
+     */
+    private static Bytes withoutSignature(Bytes file) {
+        Encoding order = Encoding.ELF64_LSB;
+        if (!file.matches(0, DOS) || file.size() < PE_OFFSET + 4) {
+            return file;
+        }
+        int header = file.readInt(PE_OFFSET, order);
+        if (header < 0 || header > file.size() - 0x200 || !file.matches(header, PE)) {
+            return file;
+        }
+        boolean wide = file.unsignedShort(header + 24, order) == PE32_PLUS;
+        int signature = file.readInt(header + 24 + (wide ? 112 : 96) + 4 * 8, order);
+        return signature > 0 && signature < file.size() ? file.slice(0, signature) : file;
     }
 
     @Override
