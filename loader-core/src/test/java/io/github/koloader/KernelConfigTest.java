@@ -4,10 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.koloader.arch.Architectures;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 final class KernelConfigTest {
@@ -185,5 +192,37 @@ final class KernelConfigTest {
         KernelConfig.Builder builder = KernelConfig.linux6_1().toBuilder();
         assertThatThrownBy(() -> builder.cpus(0)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> builder.cpus(8193)).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void theTableOfPresetsSaysWhatTheyAre() throws Exception {
+        List<KernelConfig> presets =
+                List.of(
+                        KernelConfig.linux3_10(),
+                        KernelConfig.linux6_1(),
+                        KernelConfig.linux6_12());
+        Set<String> rows = new TreeSet<>();
+        String table =
+                Files.readString(Path.of("..", "docs", "presets.md")).split("\n\\|---.*\n")[1];
+        for (String line : table.substring(0, table.indexOf("\n\n")).split("\n")) {
+            String[] cells = line.split("\\|");
+            String option = cells[1].trim();
+            rows.add(option);
+            for (int i = 0; i < presets.size(); i++) {
+                Object value = KernelConfig.class.getMethod(option).invoke(presets.get(i));
+                assertThat(String.valueOf(value)).as(option).isEqualTo(cells[2 + i].trim());
+            }
+        }
+        Set<String> options =
+                Arrays.stream(KernelConfig.class.getDeclaredMethods())
+                        .filter(
+                                method ->
+                                        Modifier.isPublic(method.getModifiers())
+                                                && !Modifier.isStatic(method.getModifiers())
+                                                && method.getParameterCount() == 0)
+                        .map(Method::getName)
+                        .collect(Collectors.toCollection(TreeSet::new));
+        options.removeAll(Set.of("version", "toBuilder", "cpuKnown", "hashCode", "toString"));
+        assertThat(rows).isEqualTo(options);
     }
 }

@@ -102,6 +102,12 @@ public final class Failures {
                 Errno.EKEYREJECTED, NOTICE, "Loading of unsigned module is rejected");
     }
 
+    /** The same up to 4.2. */
+    public static LoadException unsignedRejectedSilently() {
+        return LoadException.silent(Errno.ENOKEY, "no signature by a known key")
+                .diagnosed(Diagnoses.unsigned("module.sig_enforce is set"));
+    }
+
     /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
     public static LoadException thisModuleTooSmall(String section, long offset, long size) {
         return failure(

@@ -144,6 +144,14 @@ final class FailuresTest {
                                 Errno.EKEYREJECTED,
                                 "Loading of unsigned module is rejected")
                         .config(config -> config.moduleSig(true).sigEnforce(true)),
+                load("unsignedRejectedSilently", plain, Errno.ENOKEY, "")
+                        .with(
+                                builder ->
+                                        builder.config(
+                                                Images.quiet(KernelConfig.linux3_10()).toBuilder()
+                                                        .moduleSig(true)
+                                                        .sigEnforce(true)
+                                                        .build())),
                 load("lockedDown", plain, Errno.EPERM, "")
                         .config(config -> config.moduleSig(true).lockdown(true)));
     }

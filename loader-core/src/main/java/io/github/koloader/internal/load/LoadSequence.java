@@ -176,9 +176,11 @@ public final class LoadSequence {
         }
         if (config.moduleSig() && !request.signatureValid()) {
             if (config.sigEnforce()) {
-                throw Failures.unsignedRejected();
+                throw config.atLeast(4, 3)
+                        ? Failures.unsignedRejected()
+                        : Failures.unsignedRejectedSilently();
             }
-            if (config.lockdown()) {
+            if (config.lockdown() && config.atLeast(5, 4)) {
                 throw Failures.lockedDown();
             }
         }
