@@ -313,6 +313,14 @@ public final class KernelConfig {
         return values.moduleBlacklist;
     }
 
+    /**
+     * {@return names of functions that {@code initcall_blacklist=} keeps from being called; an init
+     * function among them is answered for with EPERM, since 3.16}
+     */
+    public List<String> initcallBlacklist() {
+        return values.initcallBlacklist;
+    }
+
     /** {@return bytes of {@code struct module}; unknown if empty, and then not checked} */
     public OptionalLong structModuleSize() {
         return values.structModuleSize;
@@ -391,6 +399,7 @@ public final class KernelConfig {
         private MissingVersion missingVersion = MissingVersion.REFUSE;
         private boolean retpolineNeeded = true;
         private List<String> moduleBlacklist = List.of();
+        private List<String> initcallBlacklist = List.of();
         private OptionalLong structModuleSize = OptionalLong.empty();
         private int cpus = 1;
 
@@ -421,6 +430,7 @@ public final class KernelConfig {
                             .missingVersion(missingVersion)
                             .retpolineNeeded(retpolineNeeded)
                             .moduleBlacklist(moduleBlacklist)
+                            .initcallBlacklist(initcallBlacklist)
                             .structModuleSize(structModuleSize)
                             .cpus(cpus);
             copy.preempt = preempt;
@@ -458,6 +468,7 @@ public final class KernelConfig {
                     missingVersion,
                     retpolineNeeded,
                     moduleBlacklist,
+                    initcallBlacklist,
                     structModuleSize,
                     cpus,
                     kconfig,
@@ -786,6 +797,17 @@ public final class KernelConfig {
          */
         public Builder moduleBlacklist(List<String> names) {
             this.moduleBlacklist = List.copyOf(names);
+            return this;
+        }
+
+        /**
+         * Sets {@link KernelConfig#initcallBlacklist()}.
+         *
+         * @param names names of functions, copied
+         * @return this builder
+         */
+        public Builder initcallBlacklist(List<String> names) {
+            this.initcallBlacklist = List.copyOf(names);
             return this;
         }
 

@@ -353,6 +353,14 @@ final class Diagnoses {
 
     // ---- init and unloading ----
 
+    static Diagnosis initcallBlacklisted(String function) {
+        return of(
+                quote(function) + " is named by initcall_blacklist= on the kernel's command line.",
+                "the init function",
+                "Take the name out of initcall_blacklist= and boot again, if the module is"
+                        + " wanted.");
+    }
+
     static Diagnosis initFailed(String name, int result) {
         Errno errno = Errno.of(-result);
         String error =

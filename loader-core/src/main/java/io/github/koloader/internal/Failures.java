@@ -395,6 +395,13 @@ public final class Failures {
         return LoadException.silent(Errno.ENODEV, name + " is not loaded any more");
     }
 
+    /** {@code initcall_blacklist=} names the init function. */
+    public static LoadException initcallBlacklisted(String name, String function) {
+        return LoadException.silent(
+                        Errno.EPERM, "init of " + name + ", " + function + ", is blacklisted")
+                .diagnosed(Diagnoses.initcallBlacklisted(function));
+    }
+
     /** Init answered a negative number. */
     public static LoadException initFailed(String name, int result) {
         return LoadException.ofInit(-result, "init of " + name + " returned " + result)

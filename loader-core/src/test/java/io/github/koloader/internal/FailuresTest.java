@@ -409,6 +409,8 @@ final class FailuresTest {
                                         builder.faults(
                                                 FaultInjection.failAt(FaultPoint.SYSFS, Errno.EINTR)
                                                         .onlyFor("m"))),
+                load("initcallBlacklisted", namedInit(), Errno.EPERM, "")
+                        .config(config -> config.initcallBlacklist(List.of("x", "start"))),
                 load("initFailed", Images.withInitAndExit("m"), Errno.ENODEV, "")
                         .with(builder -> builder.executor(call -> -19)));
     }
@@ -466,6 +468,13 @@ final class FailuresTest {
             boolean moved = request.purpose() == Purpose.MODULE && request.module().equals("m");
             return moved ? 16 : 0;
         }
+    }
+
+    private static ModuleImage namedInit() {
+        ImageBuilder builder = Images.module("m");
+        int text = builder.section(Images.code(".init.text", 16));
+        builder.symbol(new Symbol("start", Binding.LOCAL, 2, 0, new Symbol.InSection(text), 0, 4));
+        return builder.init(text, 0, Images.ABS64).build();
     }
 
     private static byte[] exportFarAway() {

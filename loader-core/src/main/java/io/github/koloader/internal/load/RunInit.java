@@ -4,12 +4,14 @@ import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
 import io.github.koloader.FaultPoint;
 import io.github.koloader.ModuleState;
+import io.github.koloader.SymbolPlace;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement.PlacedBlock;
 import io.github.koloader.internal.Warnings;
 import io.github.koloader.memory.Address;
+import java.util.List;
 
 /**
  * Runs the init function; if it succeeds the module is live and its init memory gone.
@@ -27,6 +29,7 @@ final class RunInit {
             construct(kernel, module, special.ctors() != 0 ? special.ctors() : special.initArray());
         }
         if (module.init != 0) {
+            refuseByName(kernel, module);
             int result = kernel.executor.call(call(kernel, module, Phase.INIT, module.init));
             module.initResult = result;
             if (result < 0) {
@@ -47,6 +50,21 @@ final class RunInit {
                 Allocate.free(kernel, module.name, block);
             }
         }
+    }
+
+    private static void refuseByName(KernelState kernel, LoadedModule module) {
+        List<String> refused = kernel.config.initcallBlacklist();
+        if (refused.isEmpty() || !kernel.config.atLeast(3, 16) || !kernel.config.kallsyms()) {
+            return;
+        }
+        kernel.kernel
+                .symbolAt(new Address(module.init))
+                .map(SymbolPlace::symbol)
+                .filter(refused::contains)
+                .ifPresent(
+                        name -> {
+                            throw Failures.initcallBlacklisted(module.name, name);
+                        });
     }
 
     /** Calls what a table of addresses leads to, in order; what it answers is not looked at. */
