@@ -151,7 +151,9 @@ public final class LoadSequence {
         ParseParameters.run(kernel, module, special.parameters(), undo);
         linesAreLogged = false;
         kernel.step(FaultPoint.SYSFS, module.name);
+        linesAreLogged = false;
         SetUpSysfs.run(kernel, module, undo);
+        linesAreLogged = true;
         if (checked.livepatch()) {
             kernel.step(FaultPoint.LIVEPATCH_MEMORY, module.name);
         }
