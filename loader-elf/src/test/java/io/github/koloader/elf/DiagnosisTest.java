@@ -11,6 +11,7 @@ import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
+import io.github.koloader.elf.internal.ElfFailures;
 import io.github.koloader.elf.kernel.ModuleSymvers;
 import io.github.koloader.image.Bytes;
 import java.io.IOException;
@@ -68,12 +69,9 @@ final class DiagnosisTest {
 
     @ParameterizedTest
     @CsvSource({"gz, gzip", "xz, xz", "zst, zstd"})
-    void aCompressedFileGivenToInitModuleIsNamed(String suffix, String format) {
-        Kernel kernel = Kernel.builder(Architectures.X86_64).build();
-        SystemCalls.Result result =
-                SystemCalls.of(kernel).initModule(Kos.real("x86_64/hello.ko." + suffix), "");
-        LoadException failure = result.failure().orElseThrow();
-        assertThat(failure.diagnosis().cause())
+    void aCompressedFileThatIsNotUnpackedIsNamed(String suffix, String format) {
+        Bytes file = Bytes.copyOf(Kos.real("x86_64/hello.ko." + suffix));
+        assertThat(ElfFailures.wrongMagic(file).diagnosis().cause())
                 .isEqualTo(
                         "The file is compressed with "
                                 + format
