@@ -77,7 +77,7 @@ public final class Kernel {
                         builder.faults == null
                                 ? builder.executor
                                 : new FaultyExecutor(builder.executor, builder.faults),
-                        new KernelLog(builder.clock),
+                        KernelLog.of(config, builder.clock),
                         builder.observer,
                         builder.faults,
                         new ExportIndex(builder.symbols),

@@ -31,6 +31,7 @@ public final class KernelLog {
 
     private final Clock clock;
     private final Instant start;
+    private final int lineLimit;
     private final List<Entry> entries = new ArrayList<>();
     private long added;
 
@@ -40,8 +41,18 @@ public final class KernelLog {
      * @param clock read now, and for each line
      */
     public KernelLog(Clock clock) {
+        this(clock, LogLine.LIMIT);
+    }
+
+    private KernelLog(Clock clock, int lineLimit) {
         this.clock = clock;
         this.start = clock.instant();
+        this.lineLimit = lineLimit;
+    }
+
+    /** The log of that kernel: a record of old ones has less room. */
+    static KernelLog of(KernelConfig config, Clock clock) {
+        return new KernelLog(clock, config.atLeast(6, 3) ? LogLine.LIMIT : LogLine.LIMIT - 32);
     }
 
     /**
@@ -54,7 +65,11 @@ public final class KernelLog {
             entries.subList(0, LIMIT / 8).clear();
         }
         added++;
-        entries.add(new Entry(line, Duration.between(start, clock.instant())));
+        LogLine kept =
+                line.text().length() <= lineLimit
+                        ? line
+                        : new LogLine(line.level(), line.text().substring(0, lineLimit));
+        entries.add(new Entry(kept, Duration.between(start, clock.instant())));
     }
 
     /**
