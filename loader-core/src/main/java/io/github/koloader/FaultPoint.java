@@ -53,6 +53,8 @@ public enum FaultPoint {
     PREPARE_COMING,
     /** Parameters are parsed. */
     PARAMETERS,
+    /** Memory for a copy of a parameter's text ({@code charp}); on Linux ENOMEM. */
+    PARAMETER_MEMORY,
     /** A parameter's own setter is called; a parameter then fails as its setter would. */
     SET_PARAMETER,
     /** The module's directory in sysfs is set up. */

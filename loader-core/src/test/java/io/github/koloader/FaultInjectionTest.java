@@ -103,7 +103,14 @@ final class FaultInjectionTest {
     @ParameterizedTest
     @EnumSource(
             value = FaultPoint.class,
-            names = {"SET_PARAMETER", "GET_PARAMETER", "FREE_PARAMETER", "UNLOAD", "EXIT"},
+            names = {
+                "PARAMETER_MEMORY",
+                "SET_PARAMETER",
+                "GET_PARAMETER",
+                "FREE_PARAMETER",
+                "UNLOAD",
+                "EXIT"
+            },
             mode = EnumSource.Mode.EXCLUDE)
     void aLoadFailsAtAnyPointWithTheErrorChosen(FaultPoint point) {
         LoadException failure = failing(failAt(point, Errno.ERANGE), everything());

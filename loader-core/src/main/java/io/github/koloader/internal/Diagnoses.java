@@ -8,6 +8,7 @@ import io.github.koloader.FaultPoint;
 import io.github.koloader.LoadException;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
+import io.github.koloader.image.Modinfo;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -151,7 +152,74 @@ final class Diagnoses {
                         + " the linker script that makes it.");
     }
 
+    static Diagnosis notExactlyOneModule(String name) {
+        return of(
+                quote(name) + " has no structure that makes it a module, or several.",
+                "sections `.gnu.linkonce.this_module`",
+                "Load the `.ko` that the kernel's build makes, not one of the `.o` files or several"
+                        + " modules linked together.");
+    }
+
+    static Diagnosis extendedVersions(String what) {
+        return of(
+                what,
+                "sections `__version_ext_crcs` and `__version_ext_names`",
+                "Build the module with this kernel's own modpost.");
+    }
+
+    static Diagnosis nameNotTerminated(String name, int length) {
+        return of(
+                "The name "
+                        + quote(name)
+                        + " fills all of its "
+                        + length
+                        + " bytes, without a NUL at the end; Linux would read on behind it.",
+                "section `.gnu.linkonce.this_module`, the field name",
+                "Give the module a name of fewer than " + length + " characters.");
+    }
+
+    static Diagnosis stateNotWritable(String section, String rights) {
+        return of(
+                "The module's structure lies in memory that is "
+                        + rights
+                        + ", and the kernel has to write to it; Linux would die.",
+                "section " + quote(section) + ", its flags",
+                DAMAGED);
+    }
+
+    static Diagnosis notPageAligned(String name) {
+        return of(
+                "The memory that the allocator gave to "
+                        + quote(name)
+                        + " does not begin with a page, so that its rights cannot be set.",
+                "",
+                "Correct the ModuleAllocator that the kernel was given.");
+    }
+
+    static Diagnosis bothConstructors(String name) {
+        return of(
+                quote(name) + " has constructors of both kinds, old and new.",
+                "sections `.ctors` and `.init_array`",
+                "Compile all of the module with one compiler and one set of options.");
+    }
+
     // ---- whether this kernel wants it ----
+
+    static Diagnosis modulesDisabled() {
+        return of(
+                "Loading and unloading is turned off until the next boot"
+                        + " (kernel.modules_disabled = 1, or `nomodule`).",
+                "",
+                "Load what is needed before that is set, or boot again without it.");
+    }
+
+    static Diagnosis unsigned(String why) {
+        return of(
+                "The module has no valid signature, and " + why + ".",
+                "the end of the file, where a signature would be",
+                "Sign the module with a key that the kernel trusts (`sign-file`, and `mokutil"
+                        + " --import` for a key of one's own), or turn the demand off.");
+    }
 
     static Diagnosis blacklisted(String name) {
         return of(
@@ -349,6 +417,127 @@ final class Diagnoses {
                 "section " + quote(name) + ", index " + section,
                 "Build the module with the compiler and options of this kernel; if it was, look at"
                         + " what the line says is missing, too far away or too much.");
+    }
+
+    // ---- parameters ----
+
+    /** What values a standard type takes. */
+    private static final Map<String, String> RANGES =
+            Map.ofEntries(
+                    Map.entry("byte", "0 to 255"),
+                    Map.entry("short", "-32768 to 32767"),
+                    Map.entry("ushort", "0 to 65535"),
+                    Map.entry("int", "-2147483648 to 2147483647"),
+                    Map.entry("uint", "0 to 4294967295"),
+                    Map.entry("hexint", "0 to 4294967295"),
+                    Map.entry("long", "what fits a signed word"),
+                    Map.entry("ulong", "what fits an unsigned word"),
+                    Map.entry("ullong", "0 to 18446744073709551615"),
+                    Map.entry("bool", "y, Y, t, T, 1, n, N, f, F, 0, on, off, or no value"),
+                    Map.entry("invbool", "y, Y, t, T, 1, n, N, f, F, 0, on, off"),
+                    Map.entry("bint", "y, Y, t, T, 1, n, N, f, F, 0, on, off, or no value"),
+                    Map.entry("charp", "a text of up to 1024 characters"));
+
+    static Diagnosis parameters(
+            String name, int errno, Modinfo modinfo, String parameter, String value) {
+        String type = ofParameter(modinfo, "parmtype", parameter);
+        List<String> known = new ArrayList<>();
+        modinfo.all("parmtype").stream()
+                .limit(20)
+                .forEach(one -> known.add(one.substring(0, Math.max(0, one.indexOf(':')))));
+        if (type.isEmpty() && errno == Errno.ENOENT.number()) {
+            return of(
+                    quote(name)
+                            + " has no parameter "
+                            + quote(parameter)
+                            + "."
+                            + (known.isEmpty()
+                                    ? " It has none."
+                                    : " It has " + quoted(known) + "."),
+                    "the arguments of the load",
+                    "Correct the name, or leave the parameter out; `modinfo -p` lists them.");
+        }
+        boolean array = type.startsWith("array of ");
+        String element = array ? type.substring("array of ".length()) : type;
+        String range = RANGES.get(element);
+        String description = ofParameter(modinfo, "parm", parameter);
+        return of(
+                "The parameter "
+                        + quote(parameter)
+                        + " of "
+                        + quote(name)
+                        + " does not take the value "
+                        + quote(value)
+                        + "."
+                        + (type.isEmpty() ? "" : " It is of type " + quote(type))
+                        + (type.isEmpty() ? "" : range == null ? "." : ": " + range + ".")
+                        + (description.isEmpty()
+                                ? ""
+                                : " It is described as " + quote(description) + "."),
+                "the arguments of the load",
+                errno == Errno.ENOMEM.number()
+                        ? "Free memory: there was none for a copy of the value."
+                        : array
+                                ? "Give values of that type, separated by commas, and no more than the"
+                                        + " array holds."
+                                : "Give a value of that type, or leave the parameter out.");
+    }
+
+    private static String ofParameter(Modinfo modinfo, String tag, String parameter) {
+        for (String entry : modinfo.all(tag)) {
+            int colon = entry.indexOf(':');
+            if (colon >= 0
+                    && entry.substring(0, colon)
+                            .replace('-', '_')
+                            .equals(parameter.replace('-', '_'))) {
+                return entry.substring(colon + 1);
+            }
+        }
+        return "";
+    }
+
+    static Diagnosis wildParameter(String name, String what) {
+        return of(
+                "A parameter of "
+                        + quote(name)
+                        + " is described by pointers that lead nowhere: "
+                        + Diagnosis.quote(what)
+                        + ".",
+                "section `__param`",
+                DAMAGED);
+    }
+
+    static Diagnosis parameterNotShown(String name, String parameter, int errno) {
+        return of(
+                "The parameter "
+                        + quote(parameter)
+                        + " of "
+                        + quote(name)
+                        + " cannot be read: its getter answered error "
+                        + errno
+                        + ".",
+                "the getter of the parameter",
+                "Look at the module's own code, and at what it logged.");
+    }
+
+    static Diagnosis parameterNotSet(String name, String parameter, int errno) {
+        return of(
+                "The parameter "
+                        + quote(parameter)
+                        + " of "
+                        + quote(name)
+                        + " did not take the value: its setter answered error "
+                        + errno
+                        + ".",
+                "the setter of the parameter",
+                "Give a value of the parameter's type; `modinfo -p` tells it.");
+    }
+
+    static Diagnosis parameterGone(String name) {
+        return of(
+                quote(name) + " has been unloaded, and its parameters with it.",
+                "",
+                "Ask the kernel for the module anew, or load it again.");
     }
 
     // ---- init and unloading ----

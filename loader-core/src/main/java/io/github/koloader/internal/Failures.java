@@ -11,6 +11,7 @@ import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.RelocationFailure;
+import io.github.koloader.image.Modinfo;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.Rights;
 import java.util.List;
@@ -64,7 +65,9 @@ public final class Failures {
                 .diagnosed(Diagnoses.noStrings(name, link));
     }
 
-    /** No {@code struct module}, up to 6.2; {@code prefix} is name and colon, nothing before 4.19. */
+    /**
+     * No {@code struct module}, up to 6.2; {@code prefix} is name and colon, nothing before 4.19.
+     */
     public static LoadException noModuleFound(String prefix) {
         return failure(Errno.ENOEXEC, WARNING, "%sNo module found in object", prefix)
                 .diagnosed(
@@ -74,32 +77,41 @@ public final class Failures {
     /** Since 6.3: no {@code struct module}, or more than one. */
     public static LoadException notExactlyOneModule(String name) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "module %s: Exactly one .gnu.linkonce.this_module section must exist.",
-                name);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "module %s: Exactly one .gnu.linkonce.this_module section must exist.",
+                        name)
+                .diagnosed(Diagnoses.notExactlyOneModule(name));
     }
 
     /** Since 6.14: CRCs of extended versions without names, or the other way round. */
     public static LoadException halfExtendedVersions() {
-        return failure(
-                Errno.ENOEXEC, ERR, "extended version crc+name presence does not match");
+        return failure(Errno.ENOEXEC, ERR, "extended version crc+name presence does not match")
+                .diagnosed(
+                        Diagnoses.extendedVersions(
+                                "There are CRCs of long names without the names, or names without CRCs."));
     }
 
     /** Since 6.14: extended versions with fewer names than CRCs. */
     public static LoadException fewerExtendedNames() {
-        return failure(Errno.ENOEXEC, ERR, "more extended version crcs than names");
+        return failure(Errno.ENOEXEC, ERR, "more extended version crcs than names")
+                .diagnosed(
+                        Diagnoses.extendedVersions(
+                                "There are more CRCs of long names than names."));
     }
 
     /** Nothing can be loaded or unloaded any more. */
     public static LoadException modulesDisabled() {
-        return LoadException.silent(Errno.EPERM, "loading and unloading of modules is disabled");
+        return LoadException.silent(Errno.EPERM, "loading and unloading of modules is disabled")
+                .diagnosed(Diagnoses.modulesDisabled());
     }
 
     /** {@code module.sig_enforce} is set, and the module has no valid signature. */
     public static LoadException unsignedRejected() {
-        return failure(
-                Errno.EKEYREJECTED, NOTICE, "Loading of unsigned module is rejected");
+        return failure(Errno.EKEYREJECTED, NOTICE, "Loading of unsigned module is rejected")
+                .diagnosed(
+                        Diagnoses.unsigned(
+                                "this kernel takes only signed modules (module.sig_enforce)"));
     }
 
     /** The same up to 4.2. */
@@ -148,41 +160,48 @@ public final class Failures {
     /** The kernel is locked down, and the module has no valid signature. */
     public static LoadException lockedDown() {
         return LoadException.silent(
-                Errno.EPERM, "the kernel is locked down and the module has no valid signature");
+                        Errno.EPERM,
+                        "the kernel is locked down and the module has no valid signature")
+                .diagnosed(Diagnoses.unsigned("this kernel is locked down, as with Secure Boot"));
     }
 
     /** Ours: 4.13 … 6.3 die when they measure a name that has no end. */
     public static LoadException nameNotTerminated(String name, int length) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "name %s in struct module fills all of its %d bytes: Linux dies here",
-                name,
-                length);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "name %s in struct module fills all of its %d bytes: Linux dies here",
+                        name,
+                        length)
+                .diagnosed(Diagnoses.nameNotTerminated(name, length));
     }
 
     /** Ours: Linux dies when it writes the module's state. */
     public static LoadException stateNotWritable(
             String name, String section, Address address, Rights rights) {
         return failure(
-                Errno.ENOEXEC,
-                ERR,
-                "%s: section %s lies in %s memory: Linux dies here, writing the state of the module to %s",
-                name,
-                section,
-                rights,
-                address);
+                        Errno.ENOEXEC,
+                        ERR,
+                        "%s: section %s lies in %s memory: Linux dies here, writing the state of the module to %s",
+                        name,
+                        section,
+                        rights,
+                        address)
+                .diagnosed(Diagnoses.stateNotWritable(section, rights.toString()));
     }
 
     /** Memory that was given for the module does not begin with a page. */
     public static LoadException notPageAligned(String name, Address address) {
         return LoadException.silent(
-                Errno.EINVAL, "memory of " + name + " at " + address + " does not begin with a page");
+                        Errno.EINVAL,
+                        "memory of " + name + " at " + address + " does not begin with a page")
+                .diagnosed(Diagnoses.notPageAligned(name));
     }
 
     /** Both kinds of constructors. */
     public static LoadException bothConstructors(String name) {
-        return failure(Errno.EINVAL, WARNING, "%s: has both .ctors and .init_array.", name);
+        return failure(Errno.EINVAL, WARNING, "%s: has both .ctors and .init_array.", name)
+                .diagnosed(Diagnoses.bothConstructors(name));
     }
 
     /** Named by {@code module_blacklist=}. */
@@ -368,31 +387,44 @@ public final class Failures {
     }
 
     /** Arguments that could not be set, each with its lines; the error is that of the last. */
-    public static LoadException parameters(String name, int errno, List<LogLine> lines) {
-        return LoadException.of(errno, lines, "parameters of " + name);
+    public static LoadException parameters(
+            String name,
+            int errno,
+            List<LogLine> lines,
+            Modinfo modinfo,
+            String parameter,
+            String value) {
+        return LoadException.of(errno, lines, "parameters of " + name)
+                .diagnosed(Diagnoses.parameters(name, errno, modinfo, parameter, value));
     }
 
     /** Ours: a table of parameters with a pointer that leads nowhere, where Linux would oops. */
     public static LoadException wildParameter(String name, String what) {
-        return failure(Errno.EFAULT, ERR, "%s: parameters: %s", name, what);
+        return failure(Errno.EFAULT, ERR, "%s: parameters: %s", name, what)
+                .diagnosed(Diagnoses.wildParameter(name, what));
     }
 
     /** A value that its getter does not give. */
     public static LoadException parameterNotShown(String name, String parameter, int errno) {
         return LoadException.of(
-                errno, List.of(), "parameter " + parameter + " of " + name + " is not shown");
+                        errno,
+                        List.of(),
+                        "parameter " + parameter + " of " + name + " is not shown")
+                .diagnosed(Diagnoses.parameterNotShown(name, parameter, errno));
     }
 
     /** A value that its setter does not take. */
     public static LoadException parameterNotSet(
             String name, String parameter, int errno, List<LogLine> lines) {
         return LoadException.of(
-                errno, lines, "parameter " + parameter + " of " + name + " is not set");
+                        errno, lines, "parameter " + parameter + " of " + name + " is not set")
+                .diagnosed(Diagnoses.parameterNotSet(name, parameter, errno));
     }
 
     /** A parameter of a module that is gone. */
     public static LoadException parameterGone(String name) {
-        return LoadException.silent(Errno.ENODEV, name + " is not loaded any more");
+        return LoadException.silent(Errno.ENODEV, name + " is not loaded any more")
+                .diagnosed(Diagnoses.parameterGone(name));
     }
 
     /** {@code initcall_blacklist=} names the init function. */

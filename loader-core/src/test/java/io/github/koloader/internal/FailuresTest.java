@@ -434,8 +434,7 @@ final class FailuresTest {
         return Images.withSection(
                 image,
                 index,
-                Section.progbits(
-                        old.name(), SectionFlags.ALLOC, old.alignment(), old.contents()));
+                Section.progbits(old.name(), SectionFlags.ALLOC, old.alignment(), old.contents()));
     }
 
     /** Gives memory for modules that begins in the middle of a page. */

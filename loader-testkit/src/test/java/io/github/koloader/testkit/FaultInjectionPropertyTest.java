@@ -84,6 +84,7 @@ class FaultInjectionPropertyTest {
                             for (FaultPoint point : FaultPoint.values()) {
                                 if (point.compareTo(FaultPoint.INIT) <= 0
                                         && point != FaultPoint.SET_PARAMETER
+                                        && point != FaultPoint.PARAMETER_MEMORY
                                         && point != FaultPoint.LIVEPATCH_MEMORY) {
                                     coverage.check(point).count(count -> count > 0);
                                 }

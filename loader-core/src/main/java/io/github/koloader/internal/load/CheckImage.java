@@ -107,8 +107,7 @@ final class CheckImage {
         kernel.step(FaultPoint.SECTION_INDEX, modinfo.firstRaw("name").orElse(""));
         ThisModule thisModule = findParts();
         String name = structureName(thisModule);
-        String infoName =
-                config.atLeast(4, 19) ? modinfo.firstRaw("name").orElse(name) : name;
+        String infoName = config.atLeast(4, 19) ? modinfo.firstRaw("name").orElse(name) : name;
         kernel.step(FaultPoint.BLACKLIST, infoName);
         if (config.moduleBlacklist().contains(infoName) && config.atLeast(4, 8)) {
             throw Failures.blacklisted(infoName);
@@ -202,9 +201,7 @@ final class CheckImage {
         if (thisModule.name().length() < ThisModule.nameLength(wordSize)) {
             return thisModule.name();
         }
-        return image.section(thisModule.section())
-                .contents()
-                .text(ThisModule.nameOffset(wordSize));
+        return image.section(thisModule.section()).contents().text(ThisModule.nameOffset(wordSize));
     }
 
     private void checkStructModuleVersion(String infoName, String name) {

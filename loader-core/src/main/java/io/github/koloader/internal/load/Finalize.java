@@ -242,8 +242,7 @@ final class Finalize {
         Address state = new Address(placement.address(structure));
         Rights rights = kernel.memory.regionAt(state).map(Region::rights).orElse(Rights.READ_ONLY);
         if (!rights.writable()) {
-            throw Failures.stateNotWritable(
-                    module.name, placement.name(structure), state, rights);
+            throw Failures.stateNotWritable(module.name, placement.name(structure), state, rights);
         }
     }
 

@@ -201,8 +201,7 @@ public final class LoadSequence {
     }
 
     /** The flags of each section as the loader changes them before layout. */
-    private static long[] markSections(
-            List<Section> sections, int[] readInTheFile, int perCpu) {
+    private static long[] markSections(List<Section> sections, int[] readInTheFile, int perCpu) {
         long[] flags = new long[sections.size()];
         for (int i = 1; i < flags.length; i++) {
             Section section = sections.get(i);

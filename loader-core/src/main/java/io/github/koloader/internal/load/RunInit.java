@@ -21,8 +21,7 @@ import java.util.List;
 final class RunInit {
     private RunInit() {}
 
-    static void run(
-            KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
+    static void run(KernelState kernel, LoadedModule module, SpecialSections special, Undo undo) {
         undo.add(() -> module.state = ModuleState.GOING);
         kernel.step(FaultPoint.INIT_RECORD, module.name);
         if (kernel.config.kconfig(Admit.CONSTRUCTORS, false)) {

@@ -45,6 +45,12 @@ abstract class ArgumentParser {
      */
     abstract int set(TextBuffer text, int name, int value);
 
+    /** The last word that failed, for people. */
+    String failedName = "";
+
+    /** See {@link #failedName}. */
+    String failedValue = "";
+
     /** Parses all words; {@code who} begins the messages. */
     Result parse(String who, TextBuffer text) {
         ArgumentWords words = new ArgumentWords(text);
@@ -75,6 +81,8 @@ abstract class ArgumentParser {
     private void complain(String who, TextBuffer text, ArgumentWords words, int result) {
         String name = text.text(words.name());
         String value = words.value() < 0 ? "" : text.text(words.value());
+        failedName = name;
+        failedValue = value;
         if (result == -Errno.ENOENT.number()) {
             say(Warnings.unknownParameter(who, name));
         } else if (result == -Errno.ENOSPC.number()) {

@@ -42,7 +42,13 @@ public final class ModuleArguments extends ArgumentParser {
         try {
             Result result = arguments.parse(module.name, TextBuffer.of(module.arguments));
             if (result.error() < 0 && result.error() >= -4095) {
-                throw Failures.parameters(module.name, -result.error(), result.lines());
+                throw Failures.parameters(
+                        module.name,
+                        -result.error(),
+                        result.lines(),
+                        module.modinfo,
+                        arguments.failedName,
+                        arguments.failedValue);
             }
             if (result.rest() != null) {
                 access.kernel.log.add(Warnings.parametersAfterDashes(module.name, result.rest()));

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import io.github.koloader.Errno;
 import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LogLine;
 import io.github.koloader.ParameterType;
@@ -296,6 +297,10 @@ public final class ParameterAccess {
         byte[] bytes = java.util.Arrays.copyOf(value.getBytes(ISO_8859_1), value.length() + 1);
         Address variable = new Address(target.argument());
         long old = memory.readWord(variable);
+        Errno fault = kernel.fault(FaultPoint.PARAMETER_MEMORY, module.name);
+        if (fault != null) {
+            return -fault.number();
+        }
         Block copy = heap().map(bytes, true);
         if (copy == null) {
             return -Errno.ENOMEM.number();
