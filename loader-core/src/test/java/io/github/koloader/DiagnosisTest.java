@@ -230,6 +230,25 @@ final class DiagnosisTest {
                 .matches("relocation 0 of section \\d+, for offset 0x4 of `\\.data`");
     }
 
+    // ---- parameters ----
+
+    @Test
+    void anUnknownParameterIsNamedWithThoseThatThereAre() {
+        Kernel kernel =
+                Kernel.builder(Architectures.X86_64)
+                        .config(Images.quiet(KernelConfig.linux3_10()))
+                        .build();
+        LoadException failure =
+                catchThrowableOfType(
+                        LoadException.class,
+                        () ->
+                                kernel.load(
+                                        Images.module("m").modinfo("parmtype", "debug:int").build(),
+                                        "debgu=1"));
+        assertThat(failure.diagnosis().cause())
+                .isEqualTo("`m` has no parameter `debgu`. It has `debug`.");
+    }
+
     // ---- init ----
 
     @Test

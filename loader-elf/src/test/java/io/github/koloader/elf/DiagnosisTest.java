@@ -122,25 +122,18 @@ final class DiagnosisTest {
                 .contains("`kofix_add` is exported by `drivers/exporter.ko`, which is not loaded.");
     }
 
-    @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            value = {
-                "p_byte=300 | The parameter `p_byte` of `params` does not take the value `300`. It is of"
-                        + " type `byte`: 0 to 255. It is described as `an unsigned char`.",
-                "p_nothing=1 | `params` has no parameter `p_nothing`. It has `p_byte`"
-            })
-    void aParameterThatIsRefusedIsNamedWithWhatItTakes(String arguments, String cause) {
-        KernelConfig config =
-                KernelConfig.linux3_10().toBuilder()
-                        .checkVermagic(false)
-                        .modversions(false)
-                        .build();
-        Kernel kernel = Kernel.builder(Architectures.X86_64).config(config).build();
+    @Test
+    void aParameterThatIsRefusedIsNamedWithWhatItTakes() {
+        Kernel kernel = Kernel.builder(Architectures.X86_64).build();
         LoadException failure =
                 catchThrowableOfType(
                         LoadException.class,
-                        () -> kernel.load(KoReader.read(Kos.real("x86_64/params.ko")), arguments));
-        assertThat(failure.diagnosis().cause()).startsWith(cause);
+                        () ->
+                                kernel.load(
+                                        KoReader.read(Kos.real("x86_64/params.ko")), "p_byte=300"));
+        assertThat(failure.diagnosis().cause())
+                .isEqualTo(
+                        "The parameter `p_byte` of `params` does not take the value `300`. It is of"
+                                + " type `byte`: 0 to 255. It is described as `an unsigned char`.");
     }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.koloader.Errno;
 import io.github.koloader.FaultInjection;
+import io.github.koloader.FaultPoint;
 import io.github.koloader.FaultRecorder;
 import io.github.koloader.FaultRecorder.Passed;
 import io.github.koloader.Kernel;
@@ -105,6 +106,9 @@ class FaultInjectionFixturesTest {
         KernelSnapshot loaded = clean.snapshot();
         List<Passed> passed = recorder.passed();
         assertThat(passed).hasSizeGreaterThan(20);
+        if (name.equals("params")) {
+            assertThat(passed).extracting(Passed::point).contains(FaultPoint.PARAMETER_MEMORY);
+        }
 
         Trial trial = new Trial(image, before, since6_4);
         KernelSnapshot empty = trial.snapshot();
