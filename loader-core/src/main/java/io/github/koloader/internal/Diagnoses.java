@@ -314,6 +314,17 @@ final class Diagnoses {
                         + "`). `modprobe` takes this for success.");
     }
 
+    static Diagnosis builtIn(String name) {
+        return of(
+                "Code named "
+                        + quote(name)
+                        + " is built into this kernel: it has /sys/module/"
+                        + name
+                        + " already.",
+                "",
+                "Nothing need be loaded. If it is other code, build the module under another name.");
+    }
+
     static Diagnosis nameBusy(String name) {
         return of(
                 "Another load or unload of " + quote(name) + " is still under way.",
