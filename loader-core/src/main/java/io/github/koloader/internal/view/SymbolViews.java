@@ -57,13 +57,12 @@ public final class SymbolViews {
         }
         SymbolTable table = symbols.table;
         Map<String, Long> plainExports = plainExports(module);
-        int nameLimit = kernel.config.atLeast(6, 1) ? 511 : 127;
+        int nameLimit = nameLimit(kernel);
         for (int i = 0; i < table.count(); i++) {
-            int length = Math.min(table.nameLength(i), nameLimit);
-            if (length == 0) {
+            String name = symbols.name(i, nameLimit);
+            if (name.isEmpty()) {
                 continue;
             }
-            String name = table.name(i).substring(0, length);
             long value = table.value(i);
             addAddress(kernel, viewer, value, text);
             Long exported = plainExports.get(name);
@@ -78,6 +77,11 @@ public final class SymbolViews {
                     .append(module.name)
                     .append("]\n");
         }
+    }
+
+    /** Characters of a name that the kernel's buffer holds. */
+    private static int nameLimit(KernelState kernel) {
+        return kernel.config.atLeast(6, 1) ? 511 : 127;
     }
 
     private static Map<String, Long> plainExports(LoadedModule module) {
@@ -126,10 +130,11 @@ public final class SymbolViews {
             return place;
         }
         LoadedModule module = moduleAt(kernel, address);
-        return module == null ? Optional.empty() : placeIn(module, address.value());
+        return module == null ? Optional.empty() : placeIn(kernel, module, address.value());
     }
 
-    private static Optional<SymbolPlace> placeIn(LoadedModule module, long address) {
+    private static Optional<SymbolPlace> placeIn(
+            KernelState kernel, LoadedModule module, long address) {
         SymbolsInMemory symbols = SymbolsInMemory.of(module);
         if (symbols == null) {
             return Optional.empty();
@@ -148,7 +153,7 @@ public final class SymbolViews {
                     below
                             ? Long.compareUnsigned(value, bestValue) > 0
                             : Long.compareUnsigned(value, next) < 0;
-            if (!nearer || isMark(table, i)) {
+            if (!nearer || isMark(symbols.name(i, 3))) {
                 continue;
             }
             if (below) {
@@ -163,27 +168,24 @@ public final class SymbolViews {
         }
         return Optional.of(
                 new SymbolPlace(
-                        table.name(best),
+                        symbols.name(best, nameLimit(kernel)),
                         address - bestValue,
                         next - bestValue,
                         Optional.of(module.name)));
     }
 
     /**
-     * Whether a symbol has no name, or one that assemblers give to places of no interest: {@code
-     * .L…}, {@code $a}, {@code $d}, {@code $t}, {@code $x} and those with a dot behind.
+     * Whether a symbol whose name begins so has none, or one that assemblers give to places of no
+     * interest: {@code .L…}, {@code $a}, {@code $d}, {@code $t}, {@code $x} and those with a dot
+     * behind.
      */
-    private static boolean isMark(SymbolTable table, int symbol) {
-        if (table.nameLength(symbol) < 2) {
-            return table.nameLength(symbol) == 0;
-        }
-        String name = table.name(symbol);
-        if (name.startsWith(".L")) {
-            return true;
-        }
-        return name.charAt(0) == '$'
-                && "axtd".indexOf(name.charAt(1)) >= 0
-                && (name.length() == 2 || name.charAt(2) == '.');
+    private static boolean isMark(String start) {
+        return start.isEmpty()
+                || start.startsWith(".L")
+                || start.length() >= 2
+                        && start.charAt(0) == '$'
+                        && "axtd".indexOf(start.charAt(1)) >= 0
+                        && (start.length() == 2 || start.charAt(2) == '.');
     }
 
     /**

@@ -56,6 +56,24 @@ final class SymbolsInMemory {
         return (char) (letters[lettersAt + symbol] & 0xff);
     }
 
+    /**
+     * The name of a symbol, one character a byte, cut to {@code limit}: names may overlap, so that
+     * all of them together can be far longer than the module.
+     */
+    String name(int symbol, int limit) {
+        Bytes strings = table.strings();
+        int from = table.nameOffset(symbol);
+        if (from < 0 || from >= strings.size()) {
+            return "";
+        }
+        int length = 0;
+        int room = Math.min(limit, strings.size() - from);
+        while (length < room && strings.get(from + length) != 0) {
+            length++;
+        }
+        return strings.slice(from, length).toLatin1();
+    }
+
     /** Whether a symbol has a section: its value is an address, or absolute. */
     boolean defined(int symbol) {
         return table.sectionIndex(symbol) != SymbolTable.UNDEF;
