@@ -325,6 +325,15 @@ final class Diagnoses {
                 "Nothing need be loaded. If it is other code, build the module under another name.");
     }
 
+    static Diagnosis parameterTwice(String path) {
+        return of(
+                "Two parameters of the module have one name, so that sysfs would need two files "
+                        + quote(path)
+                        + ".",
+                "section `__param`",
+                "Rename one of them, or give one of them permissions 0: then it has no file.");
+    }
+
     static Diagnosis nameBusy(String name) {
         return of(
                 "Another load or unload of " + quote(name) + " is still under way.",
