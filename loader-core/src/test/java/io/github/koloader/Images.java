@@ -1,5 +1,6 @@
 package io.github.koloader;
 
+import io.github.koloader.arch.TestArchitecture;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ImageBuilder;
@@ -9,6 +10,8 @@ import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SectionType;
 import io.github.koloader.image.Symbol;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
@@ -78,7 +81,21 @@ public final class Images {
         return quiet(KernelConfig.linux6_12());
     }
 
+    /** Addresses from {@code start} on. */
+    public static AddressRange range(long start, long size) {
+        return new AddressRange(new Address(start), size);
+    }
+
     // ---- images ----
+
+    /** A module without anything for the 64-bit little-endian test machine. */
+    public static ModuleImage onTest(String name) {
+        return new ImageBuilder(TestArchitecture.MACHINE, Encoding.ELF64_LSB, true)
+                .name(name)
+                .modinfo("license", "GPL")
+                .modinfo("intree", "Y")
+                .build();
+    }
 
     /** A GPL module from the kernel's tree without sections of its own. */
     public static ImageBuilder module(String name) {

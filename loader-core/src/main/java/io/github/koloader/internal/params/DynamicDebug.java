@@ -177,12 +177,12 @@ public final class DynamicDebug {
     }
 
     private static boolean isLineRange(String range) {
-        if (!range.matches("\\d{0,9}-?\\d{0,9}") || range.isEmpty()) {
+        if (!range.matches("\\d{1,10}|\\d{0,10}-\\d{0,10}")) {
             return false;
         }
         String[] ends = range.split("-", -1);
         boolean open = ends.length == 1 || ends[0].isEmpty() || ends[1].isEmpty();
-        return open || Integer.parseInt(ends[0]) <= Integer.parseInt(ends[1]);
+        return open || Long.parseLong(ends[0]) <= Long.parseLong(ends[1]);
     }
 
     /** The lines have no class and, as kernels differ, no number: either excludes them. */
