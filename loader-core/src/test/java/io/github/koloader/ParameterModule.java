@@ -139,9 +139,8 @@ public final class ParameterModule {
             int argumentSymbol,
             long argument) {
         boolean old = !config.atLeast(3, 17);
-        table.align();
         table.pointer(nameSymbol, name);
-        if (!old) {
+        if (config.atLeast(4, 2)) {
             table.pointer(0, 0);
         }
         table.pointer(opsSymbol, ops);

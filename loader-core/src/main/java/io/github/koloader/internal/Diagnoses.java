@@ -325,15 +325,6 @@ final class Diagnoses {
                 "Nothing need be loaded. If it is other code, build the module under another name.");
     }
 
-    static Diagnosis parameterTwice(String path) {
-        return of(
-                "Two parameters of the module have one name, so that sysfs would need two files "
-                        + quote(path)
-                        + ".",
-                "section `__param`",
-                "Rename one of them, or give one of them permissions 0: then it has no file.");
-    }
-
     static Diagnosis nameBusy(String name) {
         return of(
                 "Another load or unload of " + quote(name) + " is still under way.",
@@ -346,14 +337,6 @@ final class Diagnoses {
                 "The parameters were given as a null pointer, or one into memory that cannot be read.",
                 "",
                 "Pass an empty string for no parameters.");
-    }
-
-    static Diagnosis builtIn(String name) {
-        return of(
-                "Code named " + quote(name) + " is built into this kernel.",
-                "",
-                "Nothing, if that is the module wanted: it is there already. Else rename the"
-                        + " module. Parameters of built-in code are set on the kernel's command line.");
     }
 
     // ---- memory ----

@@ -19,6 +19,8 @@ import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadRequest;
 import io.github.koloader.Module;
+import io.github.koloader.ModuleParameter;
+import io.github.koloader.ParameterModule;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.arch.TestArchitecture;
@@ -127,6 +129,7 @@ final class FailuresTest {
                         resolutions(),
                         relocations(),
                         formations(),
+                        parameters(),
                         unloads())
                 .flatMap(List::stream);
     }
@@ -474,6 +477,80 @@ final class FailuresTest {
         int text = builder.section(Images.code(".init.text", 16));
         builder.symbol(new Symbol("start", Binding.LOCAL, 2, 0, new Symbol.InSection(text), 0, 4));
         return builder.init(text, 0, Images.ABS64).build();
+    }
+
+    /** A load with arguments of a module for the test machine. */
+    private static Scenario withArguments(
+            String failure, ParameterModule module, String arguments, Errno errno, String dmesg) {
+        ModuleImage image = module.image();
+        return call(failure, kernel -> kernel.load(image, arguments), errno, dmesg)
+                .on(new TestArchitecture(Encoding.ELF64_LSB))
+                .with(FailuresTest::withParameterOperations);
+    }
+
+    private static Consumer<Kernel> withParameter(Consumer<ModuleParameter> action) {
+        return kernel -> action.accept(kernel.module("m").orElseThrow().parameters().get(0));
+    }
+
+    private static Kernel.Builder withParameterOperations(Kernel.Builder builder) {
+        List<String> names = List.of("param_ops_int", "param_ops_charp", "param_array_ops");
+        return builder.symbols(
+                name ->
+                        Optional.of(names.indexOf(name))
+                                .filter(index -> index >= 0)
+                                .map(
+                                        index ->
+                                                ExportedSymbol.of(
+                                                        name,
+                                                        new Address(0x8000_0000L + 64 * index))));
+    }
+
+    private static List<Scenario> parameters() {
+        ModuleImage array = ParameterModule.plain().array("a", "int", 2, 4, true).image();
+        ModuleImage mute = ParameterModule.plain().callback("i", 1, "", "", "").image();
+        ModuleParameter[] held = new ModuleParameter[1];
+        return List.of(
+                withArguments(
+                        "parameters",
+                        ParameterModule.plain().standard("i", "int").standard("c", "charp"),
+                        "c=1 i=x",
+                        Errno.EINVAL,
+                        "m: `x' invalid for parameter `i'"),
+                withArguments(
+                        "wildParameter",
+                        ParameterModule.plain().integerAt("i", 0x20).standard("c", "charp"),
+                        "c=1 i=1",
+                        Errno.EFAULT,
+                        "m: parameters: write to unmapped memory at 0x20"),
+                withArguments(
+                        "parameterTwice",
+                        ParameterModule.plain().standard("i", "int").standard("i", "int"),
+                        "i=1",
+                        Errno.EEXIST,
+                        "sysfs: cannot create duplicate filename '/module/m/parameters/i'"),
+                call(
+                                "parameterNotSet",
+                                withParameter(parameter -> parameter.write("1,2,3")),
+                                Errno.EINVAL,
+                                "a: can only take 2 arguments")
+                        .on(new TestArchitecture(Encoding.ELF64_LSB))
+                        .with(FailuresTest::withParameterOperations)
+                        .after(
+                                kernel -> {
+                                    kernel.load(array, "a=1,2");
+                                }),
+                call("parameterNotShown", withParameter(ModuleParameter::read), Errno.EPERM, "")
+                        .on(new TestArchitecture(Encoding.ELF64_LSB))
+                        .with(FailuresTest::withParameterOperations)
+                        .after(kernel -> kernel.load(mute, "")),
+                call("parameterGone", kernel -> held[0].read(), Errno.ENODEV, "")
+                        .on(new TestArchitecture(Encoding.ELF64_LSB))
+                        .with(FailuresTest::withParameterOperations)
+                        .after(
+                                kernel -> {
+                                    held[0] = kernel.load(array, "").parameters().get(0);
+                                    kernel.unload("m");
+                                }));
     }
 
     private static byte[] exportFarAway() {
