@@ -444,7 +444,7 @@ final class ErrnoReplay {
     /** The module in a file, for a look at its code; none if it is not one. */
     private @Nullable ModuleImage parse(Bytes file) {
         try {
-            return KoReader.of(facts.architecture()).readImage(file);
+            return KoReader.of(facts.architecture(), facts.config()).readImage(file);
         } catch (LoadException e) {
             return null; // the load will say why
         }

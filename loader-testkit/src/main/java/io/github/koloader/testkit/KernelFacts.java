@@ -18,6 +18,7 @@ import java.util.TreeMap;
  * @param architecture its architecture
  * @param config its release and options, without those of a command line
  * @param exports what it exports, with addresses, CRCs, licences and namespaces as far as known
+ * @param exportsComplete whether those are all that it exports
  * @param names the names of its symbols by address
  * @param text where its code and data are
  * @param moduleStart the lowest address that a module was seen at
@@ -28,6 +29,7 @@ record KernelFacts(
         Architecture architecture,
         KernelConfig config,
         Map<String, ExportedSymbol> exports,
+        boolean exportsComplete,
         TreeMap<Long, String> names,
         AddressRange text,
         Optional<Address> moduleStart,

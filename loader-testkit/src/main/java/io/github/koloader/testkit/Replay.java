@@ -5,8 +5,10 @@ import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -68,6 +70,12 @@ public final class Replay {
         List<Difference> differences = new ArrayList<>();
         List<NotCompared> notCompared = new ArrayList<>();
         Set<String> sources = new LinkedHashSet<>();
+        Map<Integer, List<String>> sysfsMissing = new HashMap<>();
+        List<Difference> sysfsDifferences = new ArrayList<>();
+        if (recording.lines().stream().anyMatch(line -> line.kind() == Kind.SYSFS)) {
+            SysfsReplay.run(
+                    inputs, recording, sysfsMissing, sysfsDifferences, notCompared, sources);
+        }
         int compared = 0;
         int identical = 0;
         for (Line line : recording.lines()) {
@@ -82,6 +90,12 @@ public final class Replay {
             int missingBefore = missing.size();
             int differencesBefore = differences.size();
             RecordForm.check(recording.path(), line);
+            if (line.kind() == Kind.SYSFS) {
+                missing.addAll(sysfsMissing.getOrDefault(line.number(), List.of()));
+                sysfsDifferences.stream()
+                        .filter(difference -> difference.subject().equals(line.text("module", "")))
+                        .forEach(differences::add);
+            }
             replay(recording, line, missing, differences, notCompared, sources);
             if (missing.size() == missingBefore) {
                 compared++;
@@ -109,7 +123,7 @@ public final class Replay {
             Set<String> sources)
             throws IOException {
         switch (line.kind()) {
-            case META -> {}
+            case META, SYSFS -> {}
             case MODULE -> ModuleReplay.run(files, recording, line, missing, differences);
             case VECTOR -> VectorReplay.run(line, differences);
             case FROB -> FrobReplay.run(line, differences);
@@ -118,7 +132,6 @@ public final class Replay {
             case ERRNO ->
                     ErrnoReplay.run(
                             inputs, recording, line, missing, differences, notCompared, sources);
-            case SYSFS -> throw new IOException("not yet");
         }
     }
 }

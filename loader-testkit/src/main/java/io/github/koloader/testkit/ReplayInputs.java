@@ -102,7 +102,7 @@ final class ReplayInputs {
             }
         }
         for (Bytes bytes : pristine(recording, facts.architecture(), facts.config().release())) {
-            if (KoReader.of(facts.architecture()).readImage(bytes).name().equals(Optional.of(name))) {
+            if (KoReader.of(facts.architecture(), facts.config()).readImage(bytes).name().equals(Optional.of(name))) {
                 return Optional.of(bytes);
             }
         }
@@ -231,6 +231,7 @@ final class ReplayInputs {
                 architecture,
                 builder.build(),
                 exports,
+                symvers(release).isPresent(),
                 names,
                 text,
                 moduleStart(recording, release),
@@ -339,6 +340,31 @@ final class ReplayInputs {
         return exports;
     }
 
+    /**
+     * What modules import from a kernel of which it is not known what it exports: what they have
+     * CRCs for and none of them defines.
+     */
+    static Map<String, ExportedSymbol> importsOf(List<ModuleImage> images, KernelFacts facts) {
+        Map<String, Integer> crcs = new HashMap<>();
+        images.forEach(image -> learn(image, crcs));
+        images.forEach(image -> forgetDefined(image, crcs));
+        Map<String, ExportedSymbol> symbols = new HashMap<>();
+        AddressRange text = facts.architecture().kernelText(facts.config());
+        long next = text.size() / 4 * 3;
+        for (String name : new java.util.TreeSet<>(crcs.keySet())) {
+            symbols.put(
+                    name,
+                    new ExportedSymbol(
+                            name,
+                            text.start().plus(next),
+                            false,
+                            "",
+                            OptionalInt.of(crcs.getOrDefault(name, 0))));
+            next += 16;
+        }
+        return symbols;
+    }
+
     private static List<String> sorted(Map<String, Integer> crcs, Map<String, Address> addresses) {
         java.util.TreeSet<String> names = new java.util.TreeSet<>(crcs.keySet());
         names.addAll(addresses.keySet());
@@ -351,6 +377,10 @@ final class ReplayInputs {
         for (int i = 0; i < versions.count(); i++) {
             crcs.putIfAbsent(versions.name(i), (int) versions.crc(i));
         }
+        forgetDefined(image, crcs);
+    }
+
+    private static void forgetDefined(ModuleImage image, Map<String, Integer> crcs) {
         SymbolTable symbols = image.symbols();
         for (int i = 1; i < symbols.count(); i++) {
             if (symbols.sectionIndex(i) != SymbolTable.UNDEF) {
@@ -359,7 +389,7 @@ final class ReplayInputs {
         }
     }
 
-    private Optional<Path> symvers(String release) throws IOException {
+    private Optional<Path> symvers(String release) {
         if (options.symvers().isPresent()) {
             return options.symvers();
         }
