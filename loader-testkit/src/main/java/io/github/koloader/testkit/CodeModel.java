@@ -197,14 +197,20 @@ final class CodeModel implements Executor {
             if (model != null) {
                 return model.run(this, function, arguments);
             }
-            if (!runFrom(function, function.entry(), 0)) {
-                throw new ModelFaultException(
-                        "%s jumps behind its end".formatted(function.name()));
-            }
             OptionalInt result = function.result();
             if (result.isEmpty() && call.phase() == Phase.INIT) {
                 throw new NotModelled("what " + function.name() + " returns is not a constant");
             }
+            List<Address> printed = new ArrayList<>();
+            if (!runFrom(function, function.entry(), printed, 0)) {
+                throw new ModelFaultException(
+                        "%s jumps behind its end".formatted(function.name()));
+            }
+            List<LogLine> lines = new ArrayList<>();
+            for (Address format : printed) {
+                lines.add(line(format));
+            }
+            lines.forEach(call.kernel().log()::add); // only when all is known
             return result.orElse(0);
         }
 
@@ -213,7 +219,8 @@ final class CodeModel implements Executor {
          * what is behind it. A call to the instruction behind it, as one that was never relocated
          * is on x86, runs the rest twice.
          */
-        private boolean runFrom(Function function, long from, int depth) throws NotModelled {
+        private boolean runFrom(Function function, long from, List<Address> printed, int depth)
+                throws NotModelled {
             if (depth > DEPTH) {
                 throw new ModelFaultException(function.name() + " calls itself for ever");
             }
@@ -233,17 +240,21 @@ final class CodeModel implements Executor {
                         }
                         throw new NotModelled(function.name() + " is not straight-line code");
                     }
-                    if (reference.use() == Use.CALL && !runFrom(function, target, depth + 1)) {
+                    if (reference.use() == Use.CALL && !runFrom(function, target, printed, depth + 1)) {
                         return false;
                     }
                 } else {
-                    called(function, reference, pointer);
+                    called(function, reference, pointer, printed);
                 }
             }
             return true;
         }
 
-        private void called(Function function, Reference reference, @Nullable Long pointer)
+        private void called(
+                Function function,
+                Reference reference,
+                @Nullable Long pointer,
+                List<Address> printed)
                 throws NotModelled {
             String name =
                     kernelFunction(reference.target())
@@ -252,7 +263,7 @@ final class CodeModel implements Executor {
                 if (pointer == null) {
                     throw new NotModelled(function.name() + " prints a string that is not found");
                 }
-                printk(new Address(pointer));
+                printed.add(new Address(pointer));
             } else if (!OwnFunctions.WITHOUT_EFFECT.contains(name)) {
                 throw new NotModelled(function.name() + " calls " + name);
             }
@@ -262,6 +273,10 @@ final class CodeModel implements Executor {
 
         /** Prints what a format string of the module and these arguments give. */
         void printk(Address format, Object... arguments) throws NotModelled {
+            call.kernel().log().add(line(format, arguments));
+        }
+
+        private LogLine line(Address format, Object... arguments) throws NotModelled {
             String text = memory().readText(format, 4096);
             LogLevel level = LogLevel.WARNING; // the default of a line without one
             if (text.length() >= 2 && text.charAt(0) == 1 && Character.isDigit(text.charAt(1))) {
@@ -275,7 +290,7 @@ final class CodeModel implements Executor {
             String whole = formatted.get();
             String line =
                     whole.endsWith("\n") ? whole.substring(0, whole.length() - 1) : whole;
-            call.kernel().log().add(LogLine.of(level, line));
+            return LogLine.of(level, line);
         }
 
         /** The format strings that a function uses, in order of their use. */

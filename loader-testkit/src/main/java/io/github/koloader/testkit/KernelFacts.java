@@ -4,9 +4,9 @@ import io.github.koloader.ExportedSymbol;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.elf.TrustedKeys;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,7 +22,7 @@ import java.util.TreeMap;
  * @param names the names of its symbols by address
  * @param text where its code and data are
  * @param moduleStart the lowest address that a module was seen at
- * @param certificates certificates that it trusts
+ * @param keys the certificates that it trusts; empty if they are not known
  * @param sources where all this is from, for people
  */
 record KernelFacts(
@@ -33,7 +33,7 @@ record KernelFacts(
         TreeMap<Long, String> names,
         AddressRange text,
         Optional<Address> moduleStart,
-        List<Path> certificates,
+        Optional<TrustedKeys> keys,
         List<String> sources) {
 
     /** What it exports. */

@@ -11,6 +11,7 @@ import io.github.koloader.KernelConfig;
 import io.github.koloader.LoadException;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.KoReader;
+import io.github.koloader.elf.TrustedKeys;
 import io.github.koloader.elf.kernel.ModuleSymvers;
 import io.github.koloader.elf.kernel.SystemMap;
 import io.github.koloader.image.Bytes;
@@ -235,7 +236,7 @@ final class ReplayInputs {
                 names,
                 text,
                 moduleStart(recording, release),
-                certificates(release, sources),
+                keys(release, sources),
                 List.copyOf(sources));
     }
 
@@ -539,7 +540,34 @@ final class ReplayInputs {
         return Optional.ofNullable(lowest).map(Address::new);
     }
 
-    private List<Path> certificates(String release, List<String> sources) {
-        return options.certificates();
+    /** Certificates given, else those in the kernel's boot file beside the release directory. */
+    private Optional<TrustedKeys> keys(String release, List<String> sources) throws IOException {
+        if (!options.certificates().isEmpty()) {
+            TrustedKeys keys = TrustedKeys.none();
+            for (Path file : options.certificates()) {
+                keys = keys.and(TrustedKeys.read(file));
+            }
+            sources.add("certificates: " + options.certificates());
+            return Optional.of(keys);
+        }
+        Optional<Path> kernel =
+                firstBesideRelease(
+                        release,
+                        List.of(
+                                "%release/vmlinuz",
+                                "%release/vmlinux",
+                                "%root/boot/vmlinuz-%name",
+                                "%root/boot/vmlinux-%name"));
+        if (kernel.isPresent()) {
+            TrustedKeys keys = TrustedKeys.builtInto(kernel.get());
+            if (!keys.subjects().isEmpty()) {
+                sources.add("certificates: those in " + kernel.get() + ": " + keys.subjects());
+                return Optional.of(keys);
+            }
+        }
+        sources.add(
+                "certificates: none known (--cert; or a vmlinuz beside --modules): what a signature leads to is not"
+                        + " compared");
+        return Optional.empty();
     }
 }

@@ -16,6 +16,7 @@ import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.SystemCalls;
+import io.github.koloader.elf.TrustedKeys;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.memory.Address;
@@ -175,6 +176,10 @@ final class SysfsReplay {
 
     private void notCompared(String what, String reason) {
         notCompared.add(new NotCompared(subject, what, reason));
+    }
+
+    private SystemCalls calls() {
+        return SystemCalls.of(kernel()).trusting(facts.keys().orElse(TrustedKeys.none()));
     }
 
     private Kernel kernel() {
@@ -406,7 +411,7 @@ final class SysfsReplay {
         if (part.line == null) {
             answer = null;
             SystemCalls.Result result =
-                    SystemCalls.of(kernel()).initModule(part.file.toByteArray(), "");
+                    calls().initModule(part.file.toByteArray(), "");
             if (!result.ok()) {
                 differ(
                         "module that is not recorded",
@@ -426,7 +431,7 @@ final class SysfsReplay {
                         : "";
         try {
             SystemCalls.Result result =
-                    SystemCalls.of(kernel()).initModule(part.file.toByteArray(), parameters);
+                    calls().initModule(part.file.toByteArray(), parameters);
             if (errno != result.errno()) {
                 differ(
                         "errno",
@@ -654,13 +659,13 @@ final class SysfsReplay {
             int before = log.entries().size();
             if (part.line == null) {
                 answer = null;
-                SystemCalls.of(kernel()).deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
+                calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
                 continue;
             }
             JsonArray removals =
                     json(part).has("rm") ? json(part).getAsJsonArray("rm") : new JsonArray();
             if (attempt >= removals.size()) {
-                SystemCalls.of(kernel()).deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
+                calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
                 continue;
             }
             JsonObject removal = removals.get(attempt).getAsJsonObject();
@@ -670,8 +675,7 @@ final class SysfsReplay {
             answer = new RecordedAnswer(expected.kept(), errno, log);
             try {
                 SystemCalls.Result result =
-                        SystemCalls.of(kernel())
-                                .deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
+                        calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
                 if (errno != result.errno()) {
                     differ(
                             "errno",
