@@ -53,6 +53,7 @@ final class ErrnoReplay {
     private final GuardedAllocator allocator;
     private final ShownAddresses shown = new ShownAddresses();
     private final CodeModel model;
+    private final LateLines late = new LateLines();
     private @Nullable ModuleImage image; // of the load that is being done
     private @Nullable RecordedAnswer answer;
     private String step = "";
@@ -185,6 +186,13 @@ final class ErrnoReplay {
             }
         }
         step = "";
+        for (Entry line : late.left()) {
+            notCompared.add(
+                    new NotCompared(
+                            subject,
+                            "when the line '" + line.text() + "' is there to be read",
+                            "a message without newline comes with the next one, after the case"));
+        }
         if (json.has("crashed")) {
             differ("the real kernel", json.get("crashed").getAsString(), "went on", "");
             return;
@@ -285,9 +293,14 @@ final class ErrnoReplay {
                         .map(KernelLog.Entry::line)
                         .toList();
         List<Entry> found = RecordedLines.of(logged);
-        if (!found.equals(recorded.kept())) {
-            differ("log", recorded.kept().toString(), found.toString(), "");
-        }
+        late.difference(recorded.kept(), found)
+                .ifPresent(
+                        shownLines ->
+                                differ(
+                                        "log",
+                                        recorded.kept().toString(),
+                                        shownLines.toString(),
+                                        ""));
         return true;
     }
 
