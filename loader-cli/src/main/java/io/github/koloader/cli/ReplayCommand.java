@@ -4,12 +4,15 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.github.koloader.testkit.Difference;
+import io.github.koloader.testkit.NotCompared;
 import io.github.koloader.testkit.Replay;
+import io.github.koloader.testkit.ReplayOptions;
 import io.github.koloader.testkit.ReplayResult;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -21,11 +24,32 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "replay",
         description = {
-            "Load what a real kernel was recorded to load, and compare every address and byte.",
+            "Do again what a real kernel was recorded to do, and compare.",
             "",
-            "A recording is a file of JSON lines (.jsonl or .jsonl.gz): modules in memory after relocation, single"
-                    + " relocations (vectors), what a loader plans before layout, or the veneers that it makes. Prints a line for each file, and each difference with the first"
-                    + " differing byte and the relocation that covers it.",
+            "A recording is a file of JSON lines (.jsonl or .jsonl.gz). Prints a line for each file, then each difference,"
+                    + " and what was not compared, with the reason. What is compared, by kind of the records:",
+            "  module (reloc-*): every address and byte of modules in memory after relocation; a difference is shown with"
+                    + " the first differing byte and the relocation that covers it.",
+            "  errno: system calls, case by case on a kernel with the taints recorded: errno of each step, every log line"
+                    + " with its priority, what was read from /proc and /sys, the taints afterwards. Where the real kernel"
+                    + " died, a refusal or a reported fault is right.",
+            "  sysfs: modules loaded one after the other: errno, log, line of /proc/modules; then directories with modes and"
+                    + " sizes, files, errors of reading, lines of /proc/kallsyms; then two attempts to remove each.",
+            "  others: single relocations (vectors), what a loader plans before layout, the veneers that it makes.",
+            "",
+            "No machine code is run. The small modules of recordings are modelled: what they print is read from their"
+                    + " memory as the loader has made it. Of other modules' code (drivers), the result and the lines that are"
+                    + " not the loader's are taken from the recording, and named as not compared; so are dumps of a real"
+                    + " processor's registers and stack, references that code holds, directories that code makes.",
+            "",
+            "What the recorded kernel is and exports is found in this order, and printed with --sources:",
+            "  module files: in any .zip beside the recording, by SHA-256; below --modules.",
+            "  vermagic, size of struct module: modules in own-*.zip beside the recording.",
+            "  exports with CRC, licence, namespace: --symvers; Module.symvers in RELEASE_DIR or its build/, or in"
+                    + " usr/src/linux-headers-RELEASE of the tree that has lib/modules; else CRCs that modules were built with.",
+            "  addresses: --system-map; else relocation recordings of the same kernel beside this one.",
+            "  certificates: --cert; else those in boot/vmlinuz-RELEASE of that tree. Without, cases with signed modules"
+                    + " are not compared.",
             ""
         },
         footer = {
@@ -46,8 +70,30 @@ final class ReplayCommand implements Callable<Integer> {
             paramLabel = "RELEASE_DIR",
             description =
                     "Where the recorded modules are: lib/modules/RELEASE of the package. May be given several times."
-                            + " Modules in own-*.zip beside a recording are found as well.")
+                            + " Modules in zip files beside a recording are found as well.")
     private List<Path> modules = List.of();
+
+    @Option(
+            names = "--symvers",
+            paramLabel = "FILE",
+            description = "Module.symvers of the recorded kernel: what it exports.")
+    private Optional<Path> symvers = Optional.empty();
+
+    @Option(
+            names = "--system-map",
+            paramLabel = "FILE",
+            description = "System.map of the recorded kernel: addresses of its symbols.")
+    private Optional<Path> systemMap = Optional.empty();
+
+    @Option(
+            names = "--cert",
+            paramLabel = "FILE",
+            description =
+                    "Certificate that the recorded kernel trusts, PEM or DER. May be given several times.")
+    private List<Path> certificates = List.of();
+
+    @Option(names = "--sources", description = "Print where what is known of the kernel is from.")
+    private boolean sources;
 
     @Option(names = "--json", description = "Print one JSON object a file.")
     private boolean json;
@@ -57,7 +103,8 @@ final class ReplayCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
-        Replay replay = new Replay(modules);
+        Replay replay =
+                new Replay(new ReplayOptions(modules, symvers, systemMap, certificates));
         int exitCode = 0;
         for (Path recording : recordings) {
             try {
@@ -73,10 +120,14 @@ final class ReplayCommand implements Callable<Integer> {
         return exitCode;
     }
 
-    private static String toText(ReplayResult result) {
+    private String toText(ReplayResult result) {
         StringBuilder text = new StringBuilder(result.toString());
         result.missing().forEach(missing -> text.append("\n  missing: ").append(missing));
         result.differences().forEach(difference -> text.append("\n  ").append(difference));
+        result.notCompared().forEach(left -> text.append("\n  not compared: ").append(left));
+        if (sources) {
+            result.sources().forEach(source -> text.append("\n  source: ").append(source));
+        }
         return text.toString();
     }
 
@@ -103,6 +154,18 @@ final class ReplayCommand implements Callable<Integer> {
             differences.add(entry);
         }
         json.add("differences", differences);
+        JsonArray notCompared = new JsonArray();
+        for (NotCompared left : result.notCompared()) {
+            JsonObject entry = new JsonObject();
+            entry.addProperty("subject", left.subject());
+            entry.addProperty("what", left.what());
+            entry.addProperty("reason", left.reason());
+            notCompared.add(entry);
+        }
+        json.add("not_compared", notCompared);
+        JsonArray sources = new JsonArray();
+        result.sources().forEach(sources::add);
+        json.add("sources", sources);
         return new GsonBuilder().disableHtmlEscaping().create().toJson(json);
     }
 }

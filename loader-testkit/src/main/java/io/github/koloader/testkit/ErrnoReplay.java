@@ -13,6 +13,7 @@ import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.elf.KoReader;
+import io.github.koloader.elf.ModuleSignature;
 import io.github.koloader.elf.SystemCalls;
 import io.github.koloader.elf.TrustedKeys;
 import io.github.koloader.image.Bytes;
@@ -174,6 +175,14 @@ final class ErrnoReplay {
                 files.put(sha256, file.get());
             }
         }
+        if (facts.keys().isEmpty() && files.values().stream().anyMatch(ErrnoReplay::isSigned)) {
+            notCompared.add(
+                    new NotCompared(
+                            subject,
+                            NotCompared.WHOLE_RECORD,
+                            "a module is signed, and the kernel's certificates are not known: see --cert"));
+            return;
+        }
         try (SystemCallFiles temporary = new SystemCallFiles()) {
             int number = 0;
             for (JsonElement element : json.getAsJsonArray("steps")) {
@@ -207,6 +216,12 @@ final class ErrnoReplay {
         if (recorded != found) {
             differ("taint_after", Long.toString(recorded), Long.toString(found), "");
         }
+    }
+
+    /** Whether a file has a signature by some key, or may have one that is packed with it. */
+    private static boolean isSigned(Bytes file) {
+        return file.size() > 0 && file.get(0) == (byte) 0xfd // xz
+                || ModuleSignature.of(file).filter(by -> !by.keyId().isEmpty()).isPresent();
     }
 
     private static String describe(JsonObject step) {

@@ -8,6 +8,14 @@ package io.github.koloader.testkit;
  * @param reason why it cannot be known
  */
 public record NotCompared(String subject, String what, String reason) {
+    /** As {@link #what}: nothing of the record was compared. */
+    public static final String WHOLE_RECORD = "the whole record";
+
+    /** {@return whether nothing of the record was compared} */
+    public boolean isWholeRecord() {
+        return what.equals(WHOLE_RECORD);
+    }
+
     /** One line for people. */
     @Override
     public String toString() {

@@ -89,6 +89,7 @@ public final class Replay {
             }
             int missingBefore = missing.size();
             int differencesBefore = differences.size();
+            int notComparedBefore = notCompared.size();
             RecordForm.check(recording.path(), line);
             if (line.kind() == Kind.SYSFS) {
                 missing.addAll(sysfsMissing.getOrDefault(line.number(), List.of()));
@@ -97,7 +98,10 @@ public final class Replay {
                         .forEach(differences::add);
             }
             replay(recording, line, missing, differences, notCompared, sources);
-            if (missing.size() == missingBefore) {
+            boolean left =
+                    notCompared.subList(notComparedBefore, notCompared.size()).stream()
+                            .anyMatch(NotCompared::isWholeRecord);
+            if (missing.size() == missingBefore && !left) {
                 compared++;
                 identical += differences.size() == differencesBefore ? 1 : 0;
             }

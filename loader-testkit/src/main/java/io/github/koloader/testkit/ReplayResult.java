@@ -55,11 +55,30 @@ public record ReplayResult(
         return compared > 0 && different() == 0 && missing.isEmpty();
     }
 
-    /** {@code FILE: KIND ARCH: N compared, N identical, N different, N missing}. */
+    /** {@return number of records of which nothing was compared} */
+    public int leftOut() {
+        return (int) notCompared.stream().filter(NotCompared::isWholeRecord).count();
+    }
+
+    /**
+     * {@code FILE: KIND ARCH: N compared, N identical, N different, N missing}, and if there are
+     * such, {@code ; N things not compared, N whole records among them}.
+     */
     @Override
     public String toString() {
-        return "%s: %s %s: %d compared, %d identical, %d different, %d missing"
-                .formatted(
-                        file, kind, architecture, compared, identical, different(), missing.size());
+        String line =
+                "%s: %s %s: %d compared, %d identical, %d different, %d missing"
+                        .formatted(
+                                file,
+                                kind,
+                                architecture,
+                                compared,
+                                identical,
+                                different(),
+                                missing.size());
+        return notCompared.isEmpty()
+                ? line
+                : "%s; %d things not compared, %d whole records among them"
+                        .formatted(line, notCompared.size(), leftOut());
     }
 }
