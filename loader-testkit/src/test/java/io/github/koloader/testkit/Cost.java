@@ -7,8 +7,7 @@ import java.lang.management.ManagementFactory;
 
 /** What a fuzzer's case may cost: processor time, and memory from the heap, of this thread. */
 final class Cost {
-    private static final ThreadMXBean THREADS =
-            (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     /** Far more than any case needs, far less than a loop over a number from the file. */
     private static final long NANOSECONDS = 5_000_000_000L;
@@ -24,8 +23,8 @@ final class Cost {
     }
 
     /**
-     * Fails if more was spent since this was made. A case that was the first to need a class is
-     * not measured: the fuzzer has then spent more on instrumenting that class.
+     * Fails if more was spent since this was made. A case that was the first to need a class is not
+     * measured: the fuzzer has then spent more on instrumenting that class.
      */
     void check() {
         if (classes() != classes) {

@@ -290,10 +290,7 @@ public record FileEdit(
         Bytes contents = section.contents();
         int[] starts =
                 java.util.stream.IntStream.range(0, contents.size())
-                        .filter(
-                                i ->
-                                        contents.get(i) != 0
-                                                && (i == 0 || contents.get(i - 1) == 0))
+                        .filter(i -> contents.get(i) != 0 && (i == 0 || contents.get(i - 1) == 0))
                         .toArray();
         if (starts.length == 0) {
             return;

@@ -10,6 +10,7 @@ import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadException;
 import io.github.koloader.LoadRequest;
 import io.github.koloader.Module;
+import io.github.koloader.SysfsTree;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.SystemCalls;
@@ -170,7 +171,7 @@ public record FuzzedKernel(
         Optional<String> loaded = loadedBy(kernel, bytes, parameters);
         if (loaded.isPresent()) {
             Module module = kernel.module(loaded.get()).orElseThrow();
-            look(module);
+            look(kernel, module);
             if (!config.modUnload()) {
                 return;
             }
@@ -190,7 +191,7 @@ public record FuzzedKernel(
         if (call == Call.LOAD) {
             try {
                 ModuleImage image =
-                        KoReader.of(kernel.architecture())
+                        KoReader.of(kernel.architecture(), kernel.config())
                                 .withLimit(FILE_LIMIT)
                                 .readImage(Bytes.wrap(bytes));
                 return Optional.of(
@@ -204,6 +205,7 @@ public record FuzzedKernel(
                                 .name());
             } catch (LoadException e) {
                 assertThat(e.errnoNumber()).isPositive();
+                assertThat(e.diagnosis().toString()).isNotEmpty();
                 return Optional.empty();
             }
         }
@@ -231,8 +233,8 @@ public record FuzzedKernel(
         }
     }
 
-    /** Everything that a module can be asked. */
-    private static void look(Module module) {
+    /** Everything that a module can be asked, and that is told of it. */
+    private static void look(Kernel kernel, Module module) {
         for (int i = 0; i < module.blockAddresses().size(); i++) {
             if (module.blockPresent(i)) {
                 assertThat(module.blockContents(i)).isNotNull();
@@ -242,6 +244,31 @@ public record FuzzedKernel(
         assertThat(module.toString()).contains(module.name());
         assertThat(module.layout().toString()).isNotNull();
         module.parameters().forEach(parameter -> assertThat(parameter).isNotNull());
+        assertThat(kernel.procModules()).contains(module.name());
+        assertThat(kernel.modulesLinkedIn()).contains(module.name());
+        assertThat(kernel.kallsyms(module)).isNotNull();
+        assertThat(kernel.taintLetters(module)).isNotNull();
+        for (Address address : module.blockAddresses()) {
+            kernel.symbolAt(address);
+            kernel.moduleAt(address);
+        }
+        lookBelow(kernel.sysModule(), module.name());
+    }
+
+    private static void lookBelow(SysfsTree tree, String path) {
+        for (SysfsTree.Entry entry : tree.list(path)) {
+            switch (entry.kind()) {
+                case DIRECTORY -> lookBelow(tree, entry.path());
+                case FILE -> {
+                    try {
+                        tree.read(entry.path());
+                    } catch (LoadException e) {
+                        assertThat(e.errnoNumber()).isPositive();
+                    }
+                }
+                case LINK -> assertThat(tree.target(entry.path())).isNotEmpty();
+            }
+        }
     }
 
     /** Whatever modules of that tree import, but from each other. */
