@@ -29,10 +29,17 @@ public final class TestArchitecture implements Architecture {
     public static final int BYTE = 5;
 
     private final Encoding encoding;
+    private final ExceptionTable exceptionTable;
 
-    /** The machine with that word size and byte order. */
+    /** The machine with that word size and byte order, and addresses in its exception tables. */
     public TestArchitecture(Encoding encoding) {
+        this(encoding, encoding.wide() ? ExceptionTable.ABSOLUTE64 : ExceptionTable.ABSOLUTE32);
+    }
+
+    /** The machine with that word size and byte order, and that form of exception tables. */
+    public TestArchitecture(Encoding encoding, ExceptionTable exceptionTable) {
         this.encoding = encoding;
+        this.exceptionTable = exceptionTable;
     }
 
     /** The relocation type of a word. */
@@ -104,6 +111,6 @@ public final class TestArchitecture implements Architecture {
 
     @Override
     public ExceptionTable exceptionTable(KernelConfig config) {
-        return encoding.wide() ? ExceptionTable.ABSOLUTE64 : ExceptionTable.ABSOLUTE32;
+        return exceptionTable;
     }
 }

@@ -47,4 +47,8 @@ record KernelSnapshot(
                 allocator.out(),
                 List.of(kernel.stubs().toString(), kernel.registry().all().toString()));
     }
+
+    KernelSnapshot withRest(List<String> otherRest) {
+        return new KernelSnapshot(modules, memory, exports, allocated, otherRest);
+    }
 }
