@@ -1,14 +1,18 @@
 package io.github.koloader;
 
 import io.github.koloader.memory.Address;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 
 /** Looks at final values of symbols while all of them are still known. */
 public final class SymbolWatcher implements LoadObserver {
     private final String[] watched;
     private final Map<String, Address> seen = new HashMap<>();
+    private final Map<String, List<Long>> values = new HashMap<>();
 
     /** Watches these symbols. */
     public SymbolWatcher(String... watched) {
@@ -18,6 +22,7 @@ public final class SymbolWatcher implements LoadObserver {
     @Override
     public void reached(Point point, Module module) {
         if (point == Point.FORMED) {
+            values.put(module.name(), Arrays.stream(module.symbolValues()).boxed().toList());
             for (String symbol : watched) {
                 module.addressOf(symbol)
                         .ifPresent(address -> seen.put(module.name() + ' ' + symbol, address));
@@ -32,6 +37,11 @@ public final class SymbolWatcher implements LoadObserver {
             throw new NoSuchElementException(symbol + " of " + module);
         }
         return address;
+    }
+
+    /** The values that the symbols of a module had. */
+    public List<Long> values(String module) {
+        return Objects.requireNonNull(values.get(module));
     }
 
     /** Whether a symbol had a value in a module. */

@@ -15,10 +15,13 @@ import io.github.koloader.Module;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.arch.TestArchitecture;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import io.github.koloader.image.ImageBuilder;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Relocation;
+import io.github.koloader.image.Section;
+import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.Rights;
@@ -179,6 +182,107 @@ final class FinalizeTest {
         kernel.load(image.build(), "");
         kernel.load(Images.importing(Images.module("b").version("f", 1), "f").build(), "");
         kernel.load(Images.importing(Images.module("c").version("g", 0), "g").build(), "");
+    }
+
+    /** A permissive kernel's importer of a symbol with that CRC. */
+    private static ModuleImage importer(String name, String symbol, int crc) {
+        return Images.importing(Images.module(name).version(symbol, crc), symbol).build();
+    }
+
+    @Test
+    void eachExportHasTheCrcAtItsPlaceInTheTable() {
+        Kernel kernel =
+                Kernel.builder(Architectures.X86_64)
+                        .config(Images.quiet6_1().toBuilder().modversions(true).build())
+                        .build();
+        kernel.load(
+                Images.exporting(
+                        "a",
+                        new Export("f", false, "", 0x11),
+                        new Export("g", false, "", 0x22),
+                        new Export("h", false, "", 0x33),
+                        new Export("i", true, "", 0x44),
+                        new Export("j", true, "", 0x55)),
+                "");
+        kernel.load(importer("f1", "f", 0x11), "");
+        kernel.load(importer("g1", "g", 0x22), "");
+        kernel.load(importer("h1", "h", 0x33), "");
+        kernel.load(importer("i1", "i", 0x44), "");
+        kernel.load(importer("j1", "j", 0x55), "");
+        assertThat(refusal(kernel, importer("g2", "g", 0x11)).errno()).isEqualTo(Errno.EINVAL);
+    }
+
+    @Test
+    void aCrcBehindTheEndOfItsTableIsZeroWhateverLiesThere() {
+        ImageBuilder image =
+                Images.exporting(Images.module("a"), false, Export.plain("f"), Export.plain("g"));
+        image.section(Images.rodata("__kcrctab", (byte) 1, (byte) 0, (byte) 0, (byte) 0));
+        image.section(
+                Section.progbits(
+                        ".rodata.behind",
+                        SectionFlags.ALLOC,
+                        1,
+                        Bytes.copyOf(new byte[] {9, 9, 9, 9})));
+        Kernel kernel =
+                Kernel.builder(Architectures.X86_64)
+                        .config(Images.quiet6_1().toBuilder().modversions(true).build())
+                        .build();
+        kernel.load(image.build(), "");
+        kernel.load(importer("c", "g", 0), "");
+    }
+
+    @Test
+    void ofTwoExportsOfOneNameTheOneThatBisectionFindsCounts() {
+        Kernel kernel = kernel();
+        Module module = kernel.load(Images.exporting("a", "f", "f"), "");
+        assertThat(kernel.exported("f"))
+                .contains(module.section(".text").orElseThrow().address().plus(16));
+    }
+
+    @Test
+    void aNameThatNothingEndsGoesToTheEndOfItsMemory() {
+        for (byte[] name : List.of(new byte[] {'f'}, new byte[] {'l', 'o', 'n', 'g'})) {
+            ImageBuilder image = Images.module("a");
+            int text = image.section(Images.text(16));
+            int strings =
+                    image.section(
+                            Section.progbits(
+                                    ".init.data",
+                                    SectionFlags.ALLOC | SectionFlags.WRITE,
+                                    1,
+                                    Bytes.copyOf(name)));
+            int table = image.section(Images.rodata("__ksymtab", new byte[12]));
+            image.relocate(
+                    table,
+                    new Relocation(
+                            0, Images.PC32, image.symbol(Symbol.function("s", text, 4, 4)), 0),
+                    new Relocation(4, Images.PC32, image.symbol(Symbol.section(strings)), 0));
+            Kernel kernel =
+                    Kernel.builder(Architectures.X86_64)
+                            .config(
+                                    Images.quiet6_1().toBuilder()
+                                            .kallsyms(false)
+                                            .strictModuleRwx(false)
+                                            .build())
+                            .build();
+            Module module = kernel.load(image.build(), "");
+            assertThat(kernel.exported(new String(name, StandardCharsets.ISO_8859_1)))
+                    .contains(module.section(".text").orElseThrow().address().plus(4));
+        }
+    }
+
+    @Test
+    void manyExportsWithNamesFarIntoALargeModuleAreRead() {
+        ImageBuilder image = Images.module("a");
+        image.section(Images.rodata(".rodata", new byte[1 << 20]));
+        Export[] exports = new Export[50];
+        for (int i = 0; i < exports.length; i++) {
+            exports[i] = Export.plain("export_%02d".formatted(i));
+        }
+        Kernel kernel = kernel();
+        Module module = kernel.load(Images.exporting(image, true, exports).build(), "");
+        assertThat(module.exports()).hasSize(50);
+        assertThat(kernel.exported("export_49")).isPresent();
     }
 
     @ParameterizedTest

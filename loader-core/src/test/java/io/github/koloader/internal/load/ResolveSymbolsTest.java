@@ -267,6 +267,39 @@ final class ResolveSymbolsTest {
     }
 
     @Test
+    void theFirstSectionIndexThatIsNotThereIsRefusedBeforeAnyMemoryIsLost() {
+        int count =
+                with(new Symbol("x", Binding.GLOBAL, 0, 0, new Symbol.Absolute(), 0, 0))
+                        .sections()
+                        .size();
+        ModuleImage image =
+                with(new Symbol("x", Binding.GLOBAL, 0, 0, new Symbol.InSection(count), 0, 0));
+        Kernel kernel = kernel();
+        assertThat(refusal(kernel, image).dmesg())
+                .isEqualTo(
+                        "m: Symbol x has an invalid section index %d (max %d)"
+                                .formatted(count, count - 1));
+        assertThat(kernel.memory().regions()).isEmpty();
+    }
+
+    @Test
+    void symbolsThatNobodyNeedsToResolveKeepTheValueOfTheFile() {
+        kernel().load(
+                        with(
+                                new Symbol("w", Binding.WEAK, 0, 0, new Symbol.Undefined(), 7, 0),
+                                new Symbol(
+                                        "__gnu_lto_v1",
+                                        Binding.GLOBAL,
+                                        Symbol.OBJECT,
+                                        0,
+                                        new Symbol.Common(),
+                                        9,
+                                        1)),
+                        "");
+        assertThat(watcher.values("m")).contains(7L, 9L);
+    }
+
+    @Test
     void aSymbolOfASectionWithoutMemoryPointsIntoTheTemporaryCopy() {
         ImageBuilder builder = Images.module("m");
         int comment =
