@@ -320,6 +320,32 @@ final class FailuresTest {
         return Section.nobits(name, SectionFlags.ALLOC | SectionFlags.WRITE, 8, size);
     }
 
+    /** Two integers that are both called p, and have files. */
+    private static ModuleImage withParametersOfOneName() {
+        ImageBuilder image = Images.module("m");
+        int names =
+                image.symbol(
+                        Symbol.section(
+                                image.section(Images.rodata(".rodata", (byte) 'p', (byte) 0))));
+        int values = image.symbol(Symbol.section(image.section(Images.data(".data", 8))));
+        int type = image.symbol(Symbol.undefined("param_ops_int"));
+        byte[] entries = new byte[2 * 40];
+        for (int at = 0; at < entries.length; at += 40) {
+            entries[at + 24] = (byte) 0444;
+            entries[at + 25] = 0444 >> 8;
+            entries[at + 26] = -1; // level
+        }
+        int table = image.section(Images.rodata("__param", entries));
+        for (int at = 0; at < entries.length; at += 40) {
+            image.relocate(
+                    table,
+                    new Relocation(at, Images.ABS64, names, 0),
+                    new Relocation(at + 16, Images.ABS64, type, 0),
+                    new Relocation(at + 32, Images.ABS64, values, 0));
+        }
+        return image.build();
+    }
+
     private static List<Scenario> admissions() {
         ModuleImage plain = Images.empty("m");
         return List.of(
@@ -337,6 +363,18 @@ final class FailuresTest {
                                         kernel.addBuiltIn(
                                                 new BuiltInModule(
                                                         "m", List.of(), Optional.of("1")))),
+                load(
+                                "parameterTwice",
+                                withParametersOfOneName(),
+                                Errno.EEXIST,
+                                "sysfs: cannot create duplicate filename '/module/m/parameters/p'")
+                        .with(
+                                builder ->
+                                        builder.symbols(
+                                                KernelSymbols.of(
+                                                        Map.of(
+                                                                "param_ops_int",
+                                                                new Address(0x1000))))),
                 load("nameBusy", Images.withInit("m"), Errno.EBUSY, "")
                         .with(
                                 builder ->
