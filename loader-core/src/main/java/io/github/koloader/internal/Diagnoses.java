@@ -545,6 +545,14 @@ final class Diagnoses {
 
     // ---- init and unloading ----
 
+    static Diagnosis noKnownKey() {
+        return of(
+                "The kernel takes only modules that are signed with a key that it knows, as"
+                        + " module.sig_enforce is set.",
+                "end of the file",
+                "Sign the module with such a key.");
+    }
+
     static Diagnosis initcallBlacklisted(String function) {
         return of(
                 quote(function) + " is named by initcall_blacklist= on the kernel's command line.",

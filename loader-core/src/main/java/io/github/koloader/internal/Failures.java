@@ -117,7 +117,7 @@ public final class Failures {
     /** The same up to 4.2. */
     public static LoadException unsignedRejectedSilently() {
         return LoadException.silent(Errno.ENOKEY, "no signature by a known key")
-                .diagnosed(Diagnoses.unsigned("module.sig_enforce is set"));
+                .diagnosed(Diagnoses.noKnownKey());
     }
 
     /** Ours: the section is too small to hold a name, where Linux reads what lies behind it. */
