@@ -1,6 +1,7 @@
 package io.github.koloader.testkit;
 
 import io.github.koloader.Executor;
+import io.github.koloader.ExportedSymbol;
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
 import io.github.koloader.Module;
@@ -256,9 +257,7 @@ final class CodeModel implements Executor {
                 @Nullable Long pointer,
                 List<Address> printed)
                 throws NotModelled {
-            String name =
-                    kernelFunction(reference.target())
-                            .orElseGet(() -> code.symbolName(reference.symbol()));
+            String name = nameOf(reference);
             if (name.equals("_printk") || name.equals("printk")) {
                 if (pointer == null) {
                     throw new NotModelled(function.name() + " prints a string that is not found");
@@ -267,6 +266,17 @@ final class CodeModel implements Executor {
             } else if (!OwnFunctions.WITHOUT_EFFECT.contains(name)) {
                 throw new NotModelled(function.name() + " calls " + name);
             }
+        }
+
+        /** What a call runs; of several names of a function the one that the module uses. */
+        private String nameOf(Reference reference) {
+            String used = code.symbolName(reference.symbol());
+            ExportedSymbol export = facts.exports().get(used);
+            if (export != null && export.address().value() == reference.target()) {
+                return used;
+            }
+            return kernelFunction(reference.target())
+                    .orElse(used.isEmpty() ? "another function of a module" : used);
         }
 
         // ---- what functions do ----

@@ -54,7 +54,7 @@ final class ErrnoReplay {
     private final GuardedAllocator allocator;
     private final ShownAddresses shown = new ShownAddresses();
     private final CodeModel model;
-    private final LateLines late = new LateLines();
+    private final LateLines late;
     private @Nullable ModuleImage image; // of the load that is being done
     private @Nullable RecordedAnswer answer;
     private String step = "";
@@ -77,6 +77,7 @@ final class ErrnoReplay {
         this.differences = differences;
         this.notCompared = notCompared;
         this.facts = facts;
+        this.late = new LateLines(facts.valuesKnown());
         this.allocator =
                 new GuardedAllocator(facts.architecture(), config, facts.moduleStart());
         this.model = new CodeModel(facts, this::unknownCode);
@@ -201,6 +202,13 @@ final class ErrnoReplay {
                             subject,
                             "when the line '" + line.text() + "' is there to be read",
                             "a message without newline comes with the next one, after the case"));
+        }
+        if (late.valuesLeftOut() > 0) {
+            notCompared.add(
+                    new NotCompared(
+                            subject,
+                            "values in messages about relocations",
+                            "the kernel's addresses are not known: see --system-map"));
         }
         if (json.has("crashed")) {
             differ("the real kernel", json.get("crashed").getAsString(), "went on", "");

@@ -19,6 +19,7 @@ import java.util.TreeMap;
  * @param config its release and options, without those of a command line
  * @param exports what it exports, with addresses, CRCs, licences and namespaces as far as known
  * @param exportsComplete whether those are all that it exports
+ * @param addressesKnown whether addresses of its symbols are real ones, as far as known at all
  * @param names the names of its symbols by address
  * @param text where its code and data are
  * @param moduleStart the lowest address that a module was seen at
@@ -30,11 +31,17 @@ record KernelFacts(
         KernelConfig config,
         Map<String, ExportedSymbol> exports,
         boolean exportsComplete,
+        boolean addressesKnown,
         TreeMap<Long, String> names,
         AddressRange text,
         Optional<Address> moduleStart,
         Optional<TrustedKeys> keys,
         List<String> sources) {
+
+    /** Whether values in messages, made of addresses, can be compared. */
+    boolean valuesKnown() {
+        return addressesKnown && moduleStart.isPresent();
+    }
 
     /** What it exports. */
     KernelSymbols symbols() {

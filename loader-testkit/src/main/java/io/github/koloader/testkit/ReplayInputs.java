@@ -215,8 +215,8 @@ final class ReplayInputs {
         Map<String, ExportedSymbol> exports =
                 exports(architecture, config, pristine, addresses, sources);
         TreeMap<Long, String> names = new TreeMap<>(Long::compareUnsigned);
-        exports.forEach((name, symbol) -> names.put(symbol.address().value(), name));
         addresses.forEach((name, address) -> names.put(address.value(), name));
+        exports.forEach((name, symbol) -> names.put(symbol.address().value(), name));
         KernelConfig.Builder builder = config.toBuilder();
         addresses.forEach(builder::kernelAddress);
         AddressRange text = architecture.kernelText(config);
@@ -233,6 +233,7 @@ final class ReplayInputs {
                 builder.build(),
                 exports,
                 symvers(release).isPresent(),
+                !addresses.isEmpty(),
                 names,
                 text,
                 moduleStart(recording, release),
@@ -315,9 +316,12 @@ final class ReplayInputs {
             return exports;
         }
         Map<String, Integer> crcs = new HashMap<>();
+        List<ModuleImage> images = new ArrayList<>();
         for (Bytes module : pristine) {
-            learn(KoReader.of(architecture).readImage(module), crcs);
+            images.add(KoReader.of(architecture, config).readImage(module));
         }
+        images.forEach(image -> learn(image, crcs));
+        images.forEach(image -> forgetDefined(image, crcs));
         long next = architecture.kernelText(config).size() / 2;
         for (String name : sorted(crcs, addresses)) {
             Integer crc = crcs.get(name);
@@ -372,15 +376,15 @@ final class ReplayInputs {
         return List.copyOf(names);
     }
 
-    /** CRCs of what a module imports from the kernel: its own exports are not the kernel's. */
+    /** CRCs that a module was built with. */
     private static void learn(ModuleImage image, Map<String, Integer> crcs) {
         VersionTable versions = image.versions();
         for (int i = 0; i < versions.count(); i++) {
             crcs.putIfAbsent(versions.name(i), (int) versions.crc(i));
         }
-        forgetDefined(image, crcs);
     }
 
+    /** What a module defines is not the kernel's. */
     private static void forgetDefined(ModuleImage image, Map<String, Integer> crcs) {
         SymbolTable symbols = image.symbols();
         for (int i = 1; i < symbols.count(); i++) {
@@ -465,7 +469,6 @@ final class ReplayInputs {
         Map<String, Address> addresses = new HashMap<>();
         Recording relocations = Recording.read(best);
         addresses.putAll(relocations.kernelSymbols());
-        java.util.Set<String> modules = new java.util.HashSet<>();
         for (Recording.Line line : relocations.lines()) {
             JsonElement undef = line.json().get("undef");
             if (undef != null && undef.isJsonObject()) {
@@ -476,8 +479,6 @@ final class ReplayInputs {
                             && architecture.moduleAreas(KernelConfig.forRelease(release)).stream()
                                     .noneMatch(area -> area.contains(address))) {
                         addresses.putIfAbsent(entry.getKey(), address);
-                    } else {
-                        modules.add(entry.getKey());
                     }
                 }
             }

@@ -32,7 +32,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -570,8 +569,14 @@ final class SysfsReplay {
 
     // ---- looking ----
 
-    private void look(Part part) throws IOException {
+    private void look(Part part) {
         JsonObject json = json(part);
+        if (kernel().module(nameOf(part)).isEmpty()) {
+            if (json.getAsJsonObject("load").get("errno").getAsInt() == 0) {
+                differ("module", "loaded", "not loaded: nothing of it to look at", "");
+            }
+            return;
+        }
         SysfsTree tree = kernel().sysModule();
         String root = nameOf(part);
         if (json.has("dirs")) {
