@@ -178,6 +178,22 @@ final class AArch64AlternativesTest {
                 .isEqualTo(NEW + OLD);
     }
 
+    @Test
+    void anAlternativePartlyOutsideItsSectionIsRefusedBeforeAnyOfItIsWritten() {
+        assertThat(
+                        module(WITH, OLD, NEW + NEW)
+                                .record(0, 0, CAPABILITY, 8, 8)
+                                .table()
+                                .refusalThatWritesNothing())
+                .startsWith("m: alternative 0:");
+        assertThat(
+                        module(WITH, OLD + OLD, NEW)
+                                .record(0, 0, CAPABILITY, 8, 8)
+                                .table()
+                                .refusalThatWritesNothing())
+                .startsWith("m: alternative 0:");
+    }
+
     // ---- callbacks ----
 
     private static KernelConfig withPatcher(long address) {
@@ -194,6 +210,17 @@ final class AArch64AlternativesTest {
                                 .table()
                                 .code())
                 .isEqualTo(OLD + NOP + OLD);
+    }
+
+    @Test
+    void thePatcherMakesEveryInstructionANop() {
+        long patcher = module(WITH, "", "").text - 0x100000;
+        assertThat(
+                        module(withPatcher(patcher), OLD + OLD + OLD + OLD, "")
+                                .absolute(patcher + 0x100004, patcher, CALLBACK | CAPABILITY, 8, 0)
+                                .table()
+                                .code())
+                .isEqualTo(OLD + NOP + NOP + OLD);
     }
 
     @Test

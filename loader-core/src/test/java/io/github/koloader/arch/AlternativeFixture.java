@@ -124,6 +124,20 @@ final class AlternativeFixture {
         return HexFormat.of().formatHex(bytes);
     }
 
+    /** Finishes the module, which is refused and leaves its code as it was. Once. */
+    String refusalThatWritesNothing() {
+        PlacedSection code = memory.get(textIndex);
+        long[] before = new long[code.size()];
+        for (int i = 0; i < before.length; i++) {
+            before[i] = code.read(i, 1);
+        }
+        String refusal = refusal();
+        for (int i = 0; i < before.length; i++) {
+            assertThat(code.read(i, 1)).as("byte %d", i).isEqualTo(before[i]);
+        }
+        return refusal;
+    }
+
     /** Finishes the module, which is refused; returns the line. Once. */
     String refusal() {
         LoadException refusal = catchThrowableOfType(LoadException.class, this::code);

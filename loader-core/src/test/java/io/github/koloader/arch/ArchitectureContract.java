@@ -7,6 +7,9 @@ import io.github.koloader.KernelConfig;
 import io.github.koloader.image.FileHeader;
 import io.github.koloader.image.ImageBuilder;
 import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.Relocation;
+import io.github.koloader.image.Section;
+import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -79,12 +82,12 @@ abstract class ArchitectureContract {
     }
 
     @Test
-    final void perCpuAreasOfProcessorsDoNotOverlap() {
+    final void perCpuAreasOfProcessorsFollowEachOtherWithoutOverlap() {
         long size = architecture().perCpuArea().size();
         assertThat(size).isPositive();
         for (int cpu = 0; cpu < 16; cpu++) {
             long distance = architecture().perCpuOffset(cpu + 1) - architecture().perCpuOffset(cpu);
-            assertThat(Math.abs(distance)).isGreaterThanOrEqualTo(size);
+            assertThat(distance).isGreaterThanOrEqualTo(size);
         }
     }
 
@@ -151,6 +154,41 @@ abstract class ArchitectureContract {
             ModuleImage image = builder.build();
             ModuleImage planned = architecture().planSections(image, config, "m").image();
             assertThat(planned.sections()).hasSameSizeAs(image.sections());
+        }
+    }
+
+    @Test
+    final void aTableForASectionThatIsNotThereDoesNotKeepAModuleFromBeingPlanned() {
+        for (KernelConfig config : KERNELS) {
+            ImageBuilder builder =
+                    new ImageBuilder(
+                            architecture().elfMachine(),
+                            architecture().encoding(),
+                            architecture().acceptsRelocations(true));
+            architecture().scriptSections(config).forEach(builder::section);
+            int text = builder.section(Section.nobits(".text.x", 6, 4, 32));
+            int symbol = builder.symbol(Symbol.undefined("f"));
+            int type = architecture().relocationTypes().iterator().next().code();
+            ModuleImage image = builder.relocate(text, new Relocation(0, type, symbol, 0)).build();
+            int index = image.relocationsFor(text).get(0).section();
+            Section old = image.section(index);
+            for (int target : new int[] {0, -1, image.sections().size(), 1 << 30}) {
+                Section table =
+                        new Section(
+                                old.name(),
+                                old.type(),
+                                old.flags(),
+                                old.offset(),
+                                old.size(),
+                                old.alignment(),
+                                old.link(),
+                                target,
+                                old.entrySize(),
+                                old.contents());
+                ModuleImage wild = image.toBuilder().replace(index, table).build();
+                assertThat(architecture().planSections(wild, config, "m").image().sections())
+                        .hasSameSizeAs(wild.sections());
+            }
         }
     }
 }

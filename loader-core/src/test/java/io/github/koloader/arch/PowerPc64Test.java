@@ -27,9 +27,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -640,6 +642,21 @@ final class PowerPc64Test extends ArchitectureContract {
     }
 
     @Test
+    void aTableThatPatchesOnlyTheHighHalfOfAStubsAddressIsMinded() {
+        Fixture fixture = new Fixture(BL, NOP);
+        int stub = fixture.undefined("stub", FAR);
+        int high = fixture.undefined("high", 0x12345678);
+        int next = fixture.undefined("next", 0x12345678_00000000L | FAR & 0xffffffffL);
+        int more = fixture.code(".text.more", TEXT + 0x100, BL, NOP);
+        fixture.relocate(new Relocation(0, 10, stub, 0));
+        fixture.builder.relocate(fixture.stubs, new Relocation(36, 1, high, 0));
+        fixture.builder.relocate(more, new Relocation(0, 10, next, 0));
+        fixture.load();
+        assertThat(fixture.bytes(more).getInt(0)).isEqualTo(BL | li(TEXT + 0x100, STUBS));
+        assertThat(fixture.stubTarget(1)).isZero();
+    }
+
+    @Test
     void aCallWithoutNopIsRejected() {
         LoadException refusal = call("f", FAR, BL, 0x12345678).refusal();
         assertThat(refusal.errno()).isEqualTo(Errno.ENOEXEC);
@@ -919,6 +936,64 @@ final class PowerPc64Test extends ArchitectureContract {
         RelocationTable table = fixture.place().plan.image().relocationsFor(fixture.text).get(0);
         assertThat(IntStream.range(0, 5).mapToObj(table::offset).toList())
                 .containsExactly(12L, 4L, 16L, 8L, 0L);
+    }
+
+    /** Symbols and types at which the sort changes its way are among the entries, or are not. */
+    @ParameterizedTest
+    @CsvSource({
+        "3, 38, 0, 0",
+        "3, 255, 0, 0",
+        "3, 38, 0, 256",
+        "0x7fffff, 255, 0, 0",
+        "0x7fffff, 255, 0x800000, 0",
+        "0x7fffff, 255, 0, 0x80000000",
+        "0x7fffffff, 255, 0xffffffff, 0xffffffff"
+    })
+    void relocationsAreSortedDownwardsWhateverTheirSymbolsAndTypes(
+            String symbol, int type, String moreOfSymbol, String moreOfType) {
+        long[] symbols = {0, 1, 2, Long.decode(symbol), Long.decode(moreOfSymbol)};
+        long[] types = {1, 10, type, Long.decode(moreOfType)};
+        Random random = new Random(4);
+        ByteBuffer entries = ByteBuffer.allocate(24 * 60).order(ByteOrder.LITTLE_ENDIAN);
+        List<List<Long>> expected = new ArrayList<>();
+        for (int i = 0; i < 60; i++) {
+            long s = symbols[random.nextInt(symbols.length)];
+            long t = types[random.nextInt(types.length)];
+            long a = random.nextInt(5) - 2;
+            entries.putLong(0).putInt((int) t).putInt((int) s).putLong(a);
+            expected.add(List.of(s, t, a));
+        }
+        expected.sort(
+                Comparator.<List<Long>>comparingLong(entry -> entry.get(0))
+                        .thenComparingLong(entry -> entry.get(1))
+                        .thenComparingLong(entry -> entry.get(2))
+                        .reversed());
+        Fixture fixture = new Fixture(new int[4]);
+        fixture.relocate(new Relocation(0, 38, fixture.undefined("one", 0), 0));
+        ModuleImage image = fixture.builder.build();
+        int index = image.relocations().get(0).section();
+        ModuleImage wild =
+                image.toBuilder()
+                        .replace(
+                                index,
+                                image.section(index).withContents(Bytes.wrap(entries.array())))
+                        .build();
+        RelocationTable sorted =
+                architecture()
+                        .planSections(wild, KernelConfig.linux6_1(), "m")
+                        .image()
+                        .relocations()
+                        .get(0);
+        assertThat(sorted.count()).isEqualTo(60);
+        for (int i = 0; i < 60; i++) {
+            assertThat(
+                            List.of(
+                                    Integer.toUnsignedLong(sorted.symbolIndex(i)),
+                                    Integer.toUnsignedLong(sorted.type(i)),
+                                    sorted.addend(i)))
+                    .as("entry %d", i)
+                    .isEqualTo(expected.get(i));
+        }
     }
 
     @Test
