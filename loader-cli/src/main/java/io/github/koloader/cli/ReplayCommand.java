@@ -103,8 +103,7 @@ final class ReplayCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
-        Replay replay =
-                new Replay(new ReplayOptions(modules, symvers, systemMap, certificates));
+        Replay replay = new Replay(new ReplayOptions(modules, symvers, systemMap, certificates));
         int exitCode = 0;
         for (Path recording : recordings) {
             try {

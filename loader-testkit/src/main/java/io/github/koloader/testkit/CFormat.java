@@ -33,8 +33,7 @@ final class CFormat {
             if (used >= arguments.length) {
                 return Optional.empty();
             }
-            Optional<String> argument =
-                    convert(conversion.group(3).charAt(0), arguments[used++]);
+            Optional<String> argument = convert(conversion.group(3).charAt(0), arguments[used++]);
             if (argument.isEmpty()) {
                 return Optional.empty();
             }

@@ -13,7 +13,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/** Whether a record of system calls, or of a module in sysfs, has the fields that a replay reads. */
+/**
+ * Whether a record of system calls, or of a module in sysfs, has the fields that a replay reads.
+ */
 final class CaseForm {
     private static final Pattern PRIORITY = Pattern.compile("[0-7]");
     private static final Pattern ERROR = Pattern.compile("[0-9]{1,4}");
@@ -144,8 +146,7 @@ final class CaseForm {
     }
 
     private void checkMap(String name, Pattern pattern) throws IOException {
-        for (Map.Entry<String, JsonElement> entry :
-                form.object(json.get(name), name).entrySet()) {
+        for (Map.Entry<String, JsonElement> entry : form.object(json.get(name), name).entrySet()) {
             form.value(entry.getValue(), name + " " + entry.getKey(), pattern);
         }
     }

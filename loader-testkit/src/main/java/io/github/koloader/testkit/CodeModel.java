@@ -159,7 +159,8 @@ final class CodeModel implements Executor {
         }
 
         private boolean isOwn(Function function, long target) {
-            return Long.compareUnsigned(target - function.entry(), function.end() - function.entry())
+            return Long.compareUnsigned(
+                            target - function.entry(), function.end() - function.entry())
                     < 0;
         }
 
@@ -204,8 +205,7 @@ final class CodeModel implements Executor {
             }
             List<Address> printed = new ArrayList<>();
             if (!runFrom(function, function.entry(), printed, 0)) {
-                throw new ModelFaultException(
-                        "%s jumps behind its end".formatted(function.name()));
+                throw new ModelFaultException("%s jumps behind its end".formatted(function.name()));
             }
             List<LogLine> lines = new ArrayList<>();
             for (Address format : printed) {
@@ -241,7 +241,8 @@ final class CodeModel implements Executor {
                         }
                         throw new NotModelled(function.name() + " is not straight-line code");
                     }
-                    if (reference.use() == Use.CALL && !runFrom(function, target, printed, depth + 1)) {
+                    if (reference.use() == Use.CALL
+                            && !runFrom(function, target, printed, depth + 1)) {
                         return false;
                     }
                 } else {
@@ -298,8 +299,7 @@ final class CodeModel implements Executor {
                 throw new NotModelled("a string is printed with arguments: " + text.strip());
             }
             String whole = formatted.get();
-            String line =
-                    whole.endsWith("\n") ? whole.substring(0, whole.length() - 1) : whole;
+            String line = whole.endsWith("\n") ? whole.substring(0, whole.length() - 1) : whole;
             return LogLine.of(level, line);
         }
 

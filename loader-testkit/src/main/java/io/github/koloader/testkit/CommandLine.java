@@ -8,7 +8,14 @@ import java.util.Set;
 /** What words of a kernel's command line change about loading modules. */
 final class CommandLine {
     private static final Set<String> WITHOUT_EFFECT =
-            Set.of("nokaslr", "quiet", "ro", "rw", "module.async_probe=0", "module.async_probe=1", "module.async_probe");
+            Set.of(
+                    "nokaslr",
+                    "quiet",
+                    "ro",
+                    "rw",
+                    "module.async_probe=0",
+                    "module.async_probe=1",
+                    "module.async_probe");
 
     private CommandLine() {}
 
@@ -25,12 +32,15 @@ final class CommandLine {
             switch (parts[0].replace('-', '_')) {
                 case "nomodule" -> builder.modulesDisabled(true);
                 case "module.sig_enforce" -> builder.sigEnforce(value.isEmpty() || isTrue(value));
-                case "lockdown" -> builder.lockdown(
-                        value.equals("integrity") || value.equals("confidentiality"));
+                case "lockdown" ->
+                        builder.lockdown(
+                                value.equals("integrity") || value.equals("confidentiality"));
                 case "module_blacklist" -> builder.moduleBlacklist(List.of(value.split(",")));
                 case "" -> {}
                 default -> {
-                    if (!WITHOUT_EFFECT.contains(word) && !word.matches("(console|loglevel|panic|init|rdinit|root|printk)[.a-z]*=.*")) {
+                    if (!WITHOUT_EFFECT.contains(word)
+                            && !word.matches(
+                                    "(console|loglevel|panic|init|rdinit|root|printk)[.a-z]*=.*")) {
                         return Optional.empty();
                     }
                 }
@@ -40,6 +50,7 @@ final class CommandLine {
     }
 
     private static boolean isTrue(String value) {
-        return !value.isEmpty() && "yYtT1".indexOf(value.charAt(0)) >= 0 || value.matches("[oO][nN].*");
+        return !value.isEmpty() && "yYtT1".indexOf(value.charAt(0)) >= 0
+                || value.matches("[oO][nN].*");
     }
 }

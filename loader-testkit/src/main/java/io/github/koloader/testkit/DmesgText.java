@@ -46,7 +46,8 @@ final class DmesgText {
                 i += 3;
             } else {
                 int end = text.offsetByCodePoints(i, 1);
-                out.writeBytes(text.substring(i, end).getBytes(java.nio.charset.StandardCharsets.UTF_8));
+                out.writeBytes(
+                        text.substring(i, end).getBytes(java.nio.charset.StandardCharsets.UTF_8));
                 i = end - 1;
             }
         }

@@ -10,8 +10,9 @@ import java.util.regex.Pattern;
  * stack, which the kernel adds to a warning. The line that says what the warning is about stays.
  *
  * <p>A dump begins with {@code CPU: N … PID: N Comm: …}, {@code WARNING: CPU: …} or the line {@code
- * ------------[ cut here ]------------}; it goes on while lines have the same priority and are of a form that dumps
- * have: indented, registers, {@code Call Trace:} and the like, rows of hexadecimal words.
+ * ------------[ cut here ]------------}; it goes on while lines have the same priority and are of a
+ * form that dumps have: indented, registers, {@code Call Trace:} and the like, rows of hexadecimal
+ * words.
  */
 final class DumpFilter {
     private static final Pattern CPU = Pattern.compile("CPU: \\d+ (UID: \\d+ )?PID: \\d+ Comm: .*");
@@ -52,8 +53,7 @@ final class DumpFilter {
                     warning
                             || CPU.matcher(line.text()).matches()
                             || CUT.matcher(line.text()).matches();
-            boolean goesOn =
-                    line.priority() == priority && PART.matcher(line.text()).matches();
+            boolean goesOn = line.priority() == priority && PART.matcher(line.text()).matches();
             if (begins || goesOn) {
                 priority = line.priority();
                 dumps.add(line);

@@ -20,8 +20,8 @@ import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.memory.AddressFaultException;
 import io.github.koloader.testkit.DumpFilter.Filtered;
-import io.github.koloader.testkit.Recording.Line;
 import io.github.koloader.testkit.RecordedLines.Entry;
+import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -78,8 +78,7 @@ final class ErrnoReplay {
         this.notCompared = notCompared;
         this.facts = facts;
         this.late = new LateLines(facts.valuesKnown());
-        this.allocator =
-                new GuardedAllocator(facts.architecture(), config, facts.moduleStart());
+        this.allocator = new GuardedAllocator(facts.architecture(), config, facts.moduleStart());
         this.model = new CodeModel(facts, this::unknownCode);
         this.kernel =
                 Kernel.builder(facts.architecture())
@@ -120,8 +119,7 @@ final class ErrnoReplay {
         KernelFacts facts =
                 inputs.facts(recording.path(), architecture.get(), line.text("release", ""));
         sources.addAll(facts.sources());
-        Optional<KernelConfig> config =
-                CommandLine.apply(facts.config(), line.text("cmdline", ""));
+        Optional<KernelConfig> config = CommandLine.apply(facts.config(), line.text("cmdline", ""));
         if (config.isEmpty()) {
             differences.add(
                     new Difference(
@@ -154,7 +152,11 @@ final class ErrnoReplay {
     private void differ(String what, String recorded, String found, String detail) {
         differences.add(
                 new Difference(
-                        subject, step.isEmpty() ? what : step + ": " + what, recorded, found, detail));
+                        subject,
+                        step.isEmpty() ? what : step + ": " + what,
+                        recorded,
+                        found,
+                        detail));
     }
 
     private void replay() throws IOException {
@@ -218,7 +220,8 @@ final class ErrnoReplay {
         long found = kernel.taintMask();
         if (warned && (recorded & Taint.WARN.bit()) != 0 && (found & Taint.WARN.bit()) == 0) {
             notCompared.add(
-                    new NotCompared(subject, "taint W", "set by a warning that only a machine has"));
+                    new NotCompared(
+                            subject, "taint W", "set by a warning that only a machine has"));
             found |= Taint.WARN.bit();
         }
         if (recorded != found) {
@@ -250,8 +253,7 @@ final class ErrnoReplay {
     }
 
     /** Does one step; whether there is a kernel left to go on with. */
-    private boolean replay(
-            JsonObject current, Map<String, Bytes> files, SystemCallFiles temporary)
+    private boolean replay(JsonObject current, Map<String, Bytes> files, SystemCallFiles temporary)
             throws IOException {
         Filtered recorded = DumpFilter.filter(RecordedLines.of(current));
         warned |= recorded.warned();
@@ -299,7 +301,11 @@ final class ErrnoReplay {
         if (current.has("errno") || outcome.errno != 0) {
             int errno = current.has("errno") ? current.get("errno").getAsInt() : 0;
             if (errno != outcome.errno) {
-                differ("errno", Integer.toString(errno), Integer.toString(outcome.errno), outcome.why);
+                differ(
+                        "errno",
+                        Integer.toString(errno),
+                        Integer.toString(outcome.errno),
+                        outcome.why);
             }
         }
         if (current.has("content") && outcome.errno == 0) {
@@ -394,8 +400,7 @@ final class ErrnoReplay {
         }
     }
 
-    private Outcome perform(
-            JsonObject current, Map<String, Bytes> files, SystemCallFiles temporary)
+    private Outcome perform(JsonObject current, Map<String, Bytes> files, SystemCallFiles temporary)
             throws IOException {
         SystemCalls calls =
                 SystemCalls.of(kernel).trusting(facts.keys().orElse(TrustedKeys.none()));
@@ -459,13 +464,17 @@ final class ErrnoReplay {
                                             shown.of(facts, kernel.config(), parsed())));
         }
         String parameters =
-                current.has("params") ? DmesgText.unescape(current.get("params").getAsString()) : "";
+                current.has("params")
+                        ? DmesgText.unescape(current.get("params").getAsString())
+                        : "";
         try {
             return Outcome.of(
                     current.get("op").getAsString().equals("init")
                             ? calls.initModule(file.toByteArray(), parameters)
                             : calls.finitModule(
-                                    temporary.file(file), current.get("flags").getAsInt(), parameters));
+                                    temporary.file(file),
+                                    current.get("flags").getAsInt(),
+                                    parameters));
         } finally {
             image = null;
         }

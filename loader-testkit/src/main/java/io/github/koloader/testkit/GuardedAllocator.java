@@ -1,7 +1,7 @@
 package io.github.koloader.testkit;
 
-import io.github.koloader.arch.Architecture;
 import io.github.koloader.KernelConfig;
+import io.github.koloader.arch.Architecture;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.FirstFitAllocator;
@@ -102,9 +102,7 @@ final class GuardedAllocator implements ModuleAllocator {
     private Map.@org.jspecify.annotations.Nullable Entry<Long, Long> overlap(
             long start, long size) {
         Map.Entry<Long, Long> before = taken.lowerEntry(start + size + page);
-        return before != null && Long.compareUnsigned(before.getValue(), start) > 0
-                ? before
-                : null;
+        return before != null && Long.compareUnsigned(before.getValue(), start) > 0 ? before : null;
     }
 
     @Override

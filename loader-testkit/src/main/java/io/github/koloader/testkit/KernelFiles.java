@@ -51,7 +51,8 @@ final class KernelFiles {
     private String builtIn(String parameter) {
         return switch (parameter) {
             case "sig_enforce" -> kernel.config().sigEnforce() ? "Y\n" : "N\n";
-            case "async_probe" -> kernel.config().kconfig("module.async_probe", false) ? "Y\n" : "N\n";
+            case "async_probe" ->
+                    kernel.config().kconfig("module.async_probe", false) ? "Y\n" : "N\n";
             default ->
                     throw LoadException.silent(
                             Errno.ENOENT, "no parameter " + parameter + " is modelled");

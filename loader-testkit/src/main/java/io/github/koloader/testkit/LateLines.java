@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 
 /**
  * Lines that reach the log late: a message that the kernel prints without a newline, or one that
- * fills its record, is not there for readers before the next one comes. So it may be recorded with a
- * later step of the case, or after the case and not at all.
+ * fills its record, is not there for readers before the next one comes. So it may be recorded with
+ * a later step of the case, or after the case and not at all.
  */
 final class LateLines {
     private static final Pattern WITHOUT_NEWLINE =
@@ -48,9 +48,7 @@ final class LateLines {
             return Optional.empty();
         }
         int last = found.size() - 1;
-        if (last >= 0
-                && mayBeLate(found.get(last))
-                && same(found.subList(0, last), recorded)) {
+        if (last >= 0 && mayBeLate(found.get(last)) && same(found.subList(0, last), recorded)) {
             late.add(found.get(last));
             return Optional.empty();
         }
@@ -90,6 +88,7 @@ final class LateLines {
 
     private static boolean mayBeLate(Entry line) {
         return WITHOUT_NEWLINE.matcher(line.text()).matches()
-                || DmesgText.unescape(line.text()).length() >= LogLine.LIMIT - 32; // the room before 6.3
+                || DmesgText.unescape(line.text()).length()
+                        >= LogLine.LIMIT - 32; // the room before 6.3
     }
 }

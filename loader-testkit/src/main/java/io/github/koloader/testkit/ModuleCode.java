@@ -175,8 +175,7 @@ final class ModuleCode {
         for (int i = 1; i < Math.min(table.count(), values.length); i++) {
             if (table.sectionIndex(i) == section.index()
                     && table.type(i) == FUNC
-                    && Long.compareUnsigned(
-                                    values[i] - section.address().value(), section.size())
+                    && Long.compareUnsigned(values[i] - section.address().value(), section.size())
                             < 0) {
                 entries.computeIfAbsent(values[i], key -> new ArrayList<>()).add(table.name(i));
             }
@@ -184,8 +183,7 @@ final class ModuleCode {
         entries.forEach(
                 (entry, names) -> {
                     Long next = entries.higherKey(entry);
-                    long end =
-                            next == null ? section.address().value() + section.size() : next;
+                    long end = next == null ? section.address().value() + section.size() : next;
                     functions.put(entry, function(names, entry, end, section));
                 });
     }
@@ -283,8 +281,7 @@ final class ModuleCode {
                                     ? readInt(code, at) & 0xffffffffL
                                     : masked(readInt(code, at));
             references.add(
-                    new Reference(
-                            base + at, base + at + size, target, Use.POINTER, named.get(at)));
+                    new Reference(base + at, base + at + size, target, Use.POINTER, named.get(at)));
         }
         return size;
     }

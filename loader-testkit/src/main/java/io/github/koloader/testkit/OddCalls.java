@@ -17,7 +17,8 @@ import java.util.regex.Pattern;
  * the capability), and what is odd about it.
  */
 final class OddCalls {
-    private static final Pattern FLAGS = Pattern.compile("flags?-?(-?\\d{1,9}|0x[0-9a-f]{1,8}|all|minus1)");
+    private static final Pattern FLAGS =
+            Pattern.compile("flags?-?(-?\\d{1,9}|0x[0-9a-f]{1,8}|all|minus1)");
     private static final long HUGE = 1L << 46;
 
     private final Bytes module;
@@ -117,8 +118,7 @@ final class OddCalls {
     private static Optional<Result> delete(String odd, SystemCalls calls) {
         int flags = SystemCalls.O_NONBLOCK;
         return switch (odd) {
-            case "null", "bad", "badptr", "bad-ptr" ->
-                    Optional.of(calls.deleteModule(null, flags));
+            case "null", "bad", "badptr", "bad-ptr" -> Optional.of(calls.deleteModule(null, flags));
             case "empty" -> Optional.of(calls.deleteModule("", flags));
             case "long", "nonul", "unterminated" ->
                     Optional.of(calls.deleteModule("x".repeat(4096), flags));

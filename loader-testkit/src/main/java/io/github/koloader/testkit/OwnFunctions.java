@@ -10,8 +10,8 @@ import java.util.Set;
 
 /**
  * What the functions of the recordings' own small modules do that do more than print a fixed
- * string: by name of the function. They read the module's memory; only what they compute is
- * written here.
+ * string: by name of the function. They read the module's memory; only what they compute is written
+ * here.
  */
 final class OwnFunctions {
     /** A function that the kernel calls. */

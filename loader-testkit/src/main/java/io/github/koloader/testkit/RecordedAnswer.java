@@ -80,10 +80,10 @@ final class RecordedAnswer {
 
     /** Recorded lines that neither the loader has logged nor could have. */
     private List<LogLine> ownLines() {
-        List<LogLine> all =
-                log.entries().stream().map(KernelLog.Entry::line).toList();
+        List<LogLine> all = log.entries().stream().map(KernelLog.Entry::line).toList();
         List<Entry> said =
-                new ArrayList<>(RecordedLines.of(all.subList(Math.min(logged, all.size()), all.size())));
+                new ArrayList<>(
+                        RecordedLines.of(all.subList(Math.min(logged, all.size()), all.size())));
         List<LogLine> own = new ArrayList<>();
         for (Entry line : lines) {
             if (!said.remove(line) && !LOADERS.matcher(line.text()).matches()) {

@@ -25,9 +25,9 @@ import java.util.zip.GZIPInputStream;
  * <p>Kinds: {@code meta} (about the recording: release, kernel symbols), {@code module} (a module
  * as it lay in memory after relocation), {@code vector} (one relocation: a line without a kind, but
  * with {@code number} and {@code P}), {@code sort} and {@code frob} (what a loader does before
- * layout), {@code alternative} (code that a loader changes to suit the processor), {@code errno} (system
- * calls one after the other), {@code sysfs} (a module in {@code /proc} and {@code /sys}), and the kinds of
- * veneers and branches that loaders make ({@code plt_entry} …).
+ * layout), {@code alternative} (code that a loader changes to suit the processor), {@code errno}
+ * (system calls one after the other), {@code sysfs} (a module in {@code /proc} and {@code /sys}),
+ * and the kinds of veneers and branches that loaders make ({@code plt_entry} …).
  *
  * @param path the file
  * @param lines its lines

@@ -103,7 +103,10 @@ final class ReplayInputs {
             }
         }
         for (Bytes bytes : pristine(recording, facts.architecture(), facts.config().release())) {
-            if (KoReader.of(facts.architecture(), facts.config()).readImage(bytes).name().equals(Optional.of(name))) {
+            if (KoReader.of(facts.architecture(), facts.config())
+                    .readImage(bytes)
+                    .name()
+                    .equals(Optional.of(name))) {
                 return Optional.of(bytes);
             }
         }
@@ -153,8 +156,7 @@ final class ReplayInputs {
     private static List<Path> beside(Path recording, String pattern) throws IOException {
         List<Path> found = new ArrayList<>();
         try (DirectoryStream<Path> files =
-                Files.newDirectoryStream(
-                        recording.toAbsolutePath().resolveSibling(""), pattern)) {
+                Files.newDirectoryStream(recording.toAbsolutePath().resolveSibling(""), pattern)) {
             files.forEach(found::add);
         }
         found.sort(null);
@@ -197,7 +199,10 @@ final class ReplayInputs {
             throws IOException {
         String key =
                 recording.toAbsolutePath().resolveSibling("")
-                        + "|" + architecture.name() + "|" + release;
+                        + "|"
+                        + architecture.name()
+                        + "|"
+                        + release;
         KernelFacts facts = known.get(key);
         if (facts == null) {
             facts = gather(recording, architecture, release);
@@ -223,7 +228,8 @@ final class ReplayInputs {
         if (!addresses.isEmpty()) {
             TreeMap<Long, String> real = new TreeMap<>(Long::compareUnsigned);
             addresses.forEach((name, address) -> real.put(address.value(), name));
-            Long first = real.ceilingKey(architecture.encoding().wordSize() == 8 ? 1L << 32 : 1L << 16);
+            Long first =
+                    real.ceilingKey(architecture.encoding().wordSize() == 8 ? 1L << 32 : 1L << 16);
             if (first != null) {
                 text = new AddressRange(new Address(first), real.lastKey() - first + 16);
             }
@@ -267,10 +273,7 @@ final class ReplayInputs {
     }
 
     private static KernelConfig config(
-            Architecture architecture,
-            String release,
-            List<Bytes> pristine,
-            List<String> sources) {
+            Architecture architecture, String release, List<Bytes> pristine, List<String> sources) {
         for (Bytes file : pristine) {
             ModuleImage image = KoReader.of(architecture).readImage(file);
             int section = image.sectionIndex(ModuleImage.THIS_MODULE);
@@ -303,9 +306,7 @@ final class ReplayInputs {
             ModuleSymvers symvers = ModuleSymvers.read(file.get());
             io.github.koloader.KernelSymbols symbols =
                     symvers.symbols(
-                            architecture,
-                            config,
-                            name -> Optional.ofNullable(addresses.get(name)));
+                            architecture, config, name -> Optional.ofNullable(addresses.get(name)));
             for (ModuleSymvers.Entry entry : symvers.entries()) {
                 if (entry.ofKernel()) {
                     symbols.find(entry.name())
@@ -472,8 +473,7 @@ final class ReplayInputs {
         for (Recording.Line line : relocations.lines()) {
             JsonElement undef = line.json().get("undef");
             if (undef != null && undef.isJsonObject()) {
-                for (Map.Entry<String, JsonElement> entry :
-                        undef.getAsJsonObject().entrySet()) {
+                for (Map.Entry<String, JsonElement> entry : undef.getAsJsonObject().entrySet()) {
                     Address address = Address.parse(entry.getValue().getAsString());
                     if (!address.isNull()
                             && architecture.moduleAreas(KernelConfig.forRelease(release)).stream()
@@ -530,8 +530,7 @@ final class ReplayInputs {
                     for (Matcher found = LIVE.matcher(line); found.find(); ) {
                         long address = Long.parseUnsignedLong(found.group(1), 16);
                         if (address != 0
-                                && (lowest == null
-                                        || Long.compareUnsigned(address, lowest) < 0)) {
+                                && (lowest == null || Long.compareUnsigned(address, lowest) < 0)) {
                             lowest = address;
                         }
                     }

@@ -125,9 +125,7 @@ final class ShownAddresses {
             }
             if (module.perCpuBase().isPresent()
                     && image.section(section).name().equals(".data..percpu")) {
-                perCpu =
-                        Optional.of(
-                                shown.plus(module.perCpuBase().get().value() - values[i]));
+                perCpu = Optional.of(shown.plus(module.perCpuBase().get().value() - values[i]));
             } else {
                 put(module, parts, blocks, new Address(values[i]), shown);
             }

@@ -73,9 +73,11 @@ final class SysfsReplay {
     /** What the loader says once a boot, by the taint that comes with it. */
     private static final Map<Taint, Pattern> ONCE =
             Map.of(
-                    Taint.OOT_MODULE, Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
+                    Taint.OOT_MODULE,
+                            Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
                     Taint.UNSIGNED_MODULE, Pattern.compile(".*: module verification failed: .*"),
-                    Taint.PROPRIETARY_MODULE, Pattern.compile(".*: module license .*taints kernel\\."),
+                    Taint.PROPRIETARY_MODULE,
+                            Pattern.compile(".*: module license .*taints kernel\\."),
                     Taint.FORCED_MODULE, Pattern.compile(".*: kernel tainted\\."),
                     Taint.LIVEPATCH, Pattern.compile(".*: tainting kernel with TAINT_LIVEPATCH"),
                     Taint.TEST, Pattern.compile(".*: loading test module taints kernel\\."));
@@ -159,8 +161,7 @@ final class SysfsReplay {
             KernelFacts facts =
                     inputs.facts(recording.path(), architecture.get(), first.text("release", ""));
             sources.addAll(facts.sources());
-            new SysfsReplay(
-                            inputs, recording, facts, lines, missing, differences, notCompared)
+            new SysfsReplay(inputs, recording, facts, lines, missing, differences, notCompared)
                     .replay();
         }
     }
@@ -188,8 +189,7 @@ final class SysfsReplay {
         if (facts.keys().isPresent() || !signed) {
             return calls().initModule(part.file.toByteArray(), parameters);
         }
-        boolean valid =
-                part.line == null || !files(part).getOrDefault("taint", "").contains("E");
+        boolean valid = part.line == null || !files(part).getOrDefault("taint", "").contains("E");
         if (part.line != null) {
             notCompared(
                     "whether its signature is valid",
@@ -443,8 +443,7 @@ final class SysfsReplay {
         image = part.image;
         if (part.line == null) {
             answer = null;
-            SystemCalls.Result result =
-                    initModule(part, "");
+            SystemCalls.Result result = initModule(part, "");
             if (!result.ok()) {
                 differ(
                         "module that is not recorded",
@@ -463,8 +462,7 @@ final class SysfsReplay {
                         ? DmesgText.unescape(json(part).get("params").getAsString())
                         : "";
         try {
-            SystemCalls.Result result =
-                    initModule(part, parameters);
+            SystemCalls.Result result = initModule(part, parameters);
             if (errno != result.errno()) {
                 differ(
                         "errno",

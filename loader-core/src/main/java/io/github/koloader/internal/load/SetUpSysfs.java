@@ -1,7 +1,6 @@
 package io.github.koloader.internal.load;
 
 import io.github.koloader.BuiltInModule;
-import io.github.koloader.ModuleParameter;
 import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
