@@ -21,8 +21,14 @@ import java.util.Map;
  *         .build();
  * }</pre>
  *
- * <p>A function is bound by the name of a symbol; the names {@code init_module} and {@code
- * cleanup_module} work for every module. What is not bound is handed to another executor.
+ * <p>A function is bound by the name of a symbol, a local one too; the names {@code init_module}
+ * and {@code cleanup_module} work for every module. What is not bound is handed to another
+ * executor. Functions that set and show parameters are bound likewise:
+ *
+ * <pre>{@code
+ * .bind("hello", "set_speed", call -> call.setAs(ParameterType.UINT))
+ * .bind("hello", "get_speed", call -> call.show("fast\n"))
+ * }</pre>
  */
 public final class JavaExecutor implements Executor {
     private final Map<String, Map<String, Executor>> bound;

@@ -85,6 +85,26 @@ final class FirstFitAllocatorTest {
     }
 
     @Test
+    void theHeapIsTheEndOfTheRangeOfCopies() {
+        FirstFitAllocator large =
+                new FirstFitAllocator(
+                        List.of(AddressRange.between(MODULES, MODULES + 0x10000)),
+                        AddressRange.between(IMAGES, IMAGES + 0x40000),
+                        AddressRange.between(0x1004, 0x1104),
+                        0x1000);
+        Request text = request(Purpose.HEAP, 17, 8);
+        assertThat(large.allocate(text)).contains(new Address(IMAGES + 0x3e000));
+        assertThat(large.allocate(text)).contains(new Address(IMAGES + 0x3e020));
+        large.free(new Address(IMAGES + 0x3e000), text);
+        assertThat(large.allocate(request(Purpose.HEAP, 1, 8)))
+                .contains(new Address(IMAGES + 0x3e000));
+        assertThat(large.allocate(request(Purpose.HEAP, 0x2000, 8))).isEmpty();
+        assertThat(large.allocate(request(Purpose.IMAGE, 0x3d000, 0x1000))).isPresent();
+        assertThat(large.allocate(request(Purpose.IMAGE, 0x1000, 0x1000))).isEmpty();
+        assertThat(allocator.allocate(text)).isEmpty(); // too small a range for a heap
+    }
+
+    @Test
     void temporaryCopiesComeFromARangeOfTheirOwnInWholePages() {
         assertThat(allocator.allocate(request(Purpose.IMAGE, 1, 0x1000)))
                 .contains(new Address(IMAGES));
