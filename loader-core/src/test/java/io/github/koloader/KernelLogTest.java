@@ -98,6 +98,22 @@ final class KernelLogTest {
     }
 
     @Test
+    void linesSinceSomeTimeAreThoseStillThere() {
+        for (int i = 0; i < KernelLog.LIMIT; i++) {
+            log.add(LogLine.of(LogLevel.INFO, "old"));
+        }
+        long before = log.added();
+        log.add(LogLine.of(LogLevel.INFO, "a"));
+        log.add(LogLine.of(LogLevel.INFO, "b"));
+        assertThat(log.entries().size()).isLessThan(KernelLog.LIMIT);
+        assertThat(log.since(before)).extracting(LogLine::text).containsExactly("a", "b");
+        assertThat(log.since(log.added())).isEmpty();
+        log.clear();
+        log.add(LogLine.of(LogLevel.INFO, "c"));
+        assertThat(log.since(before)).extracting(LogLine::text).containsExactly("c");
+    }
+
+    @Test
     void clearForgetsEverything() {
         log.printk(LogLevel.INFO, "a");
         log.clear();

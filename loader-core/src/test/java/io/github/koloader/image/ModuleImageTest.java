@@ -1,5 +1,6 @@
 package io.github.koloader.image;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -236,6 +237,20 @@ final class ModuleImageTest {
         ModuleImage image = builder.build();
         assertThat(image.sectionIndex("x")).isEqualTo(1);
         assertThat(image.allocatedSectionIndex("x")).isEqualTo(2);
+    }
+
+    @Test
+    void modinfoWithoutMemoryIsFoundByNameAlone() {
+        ModuleImage.Builder builder = ModuleImage.builder(1, Encoding.ELF64_LSB);
+        builder.section(
+                Section.progbits(".modinfo", 0, 1, Bytes.wrap("name=m\0".getBytes(ISO_8859_1))));
+        ModuleImage image = builder.build();
+        assertThat(image.name()).isEmpty();
+        assertThat(image.foundByName().name()).contains("m");
+        assertThat(image.foundByName().toBuilder().build().name()).contains("m");
+        assertThat(image.foundByName()).isEqualTo(image);
+        ModuleImage usual = new ImageBuilder(62, Encoding.ELF64_LSB, true).name("m").build();
+        assertThat(usual.foundByName()).isSameAs(usual);
     }
 
     @Test

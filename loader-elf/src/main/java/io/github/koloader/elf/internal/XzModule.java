@@ -305,18 +305,21 @@ final class XzModule {
 
     /** Unpacks the data of a block, and gives its CRC32. */
     private int decode(@Nullable Filter filter, long dictionary) throws Stop {
-        long size = uncompressedSize();
-        if (size > limit - unpacked.size()) {
-            throw ElfFailures.noMemory(size);
-        }
         // A dictionary need not be larger than what is unpacked.
+        long size = Math.min(uncompressedSize(), limit - unpacked.size());
         int enough = (int) Math.max(4096, Math.min(dictionary, size));
         ByteArrayInputStream data = new ByteArrayInputStream(file, at, file.length - at);
         CheckedOutputStream output = new CheckedOutputStream(unpacked, new CRC32());
         try (InputStream lzma2 = lzma2(enough).getInputStream(data, arrays);
                 InputStream all =
                         filter == null ? lzma2 : filter.options().getInputStream(lzma2, arrays)) {
-            all.transferTo(output);
+            byte[] part = new byte[1 << 13];
+            for (int count; (count = all.read(part)) >= 0; ) {
+                if (count > limit - unpacked.size()) {
+                    throw ElfFailures.noMemory(unpacked.size() + (long) count);
+                }
+                output.write(part, 0, count);
+            }
         } catch (EOFException e) {
             throw new Stop(UNFINISHED);
         } catch (IOException e) {
