@@ -29,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
@@ -816,5 +817,25 @@ final class S390Test extends ArchitectureContract {
                 .isEqualTo(0x3ff_80000000L);
         assertThat(architecture().moduleAreas(KernelConfig.linux6_1()).get(0).size())
                 .isLessThanOrEqualTo(1L << 31);
+    }
+
+    @Test
+    void whatIsReadFromAFieldCanBeWrittenThereAgain() {
+        Random random = new Random(22);
+        for (RelocationType type : architecture().relocationTypes()) {
+            Field field = type.field();
+            int written = 0;
+            for (int i = 0; i < 2000; i++) {
+                long value = random.nextLong() >> random.nextInt(64) << random.nextInt(3);
+                if (field.fits(value)) {
+                    long place = field.insert(random.nextLong() & field.mask(), value);
+                    assertThat(field.insert(place, field.implicitAddend(place)))
+                            .as("%s of %x", type.name(), value)
+                            .isEqualTo(place);
+                    written++;
+                }
+            }
+            assertThat(written).as(type.name()).isPositive();
+        }
     }
 }
