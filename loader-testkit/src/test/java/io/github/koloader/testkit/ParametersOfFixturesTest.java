@@ -88,18 +88,27 @@ class ParametersOfFixturesTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "x86_64", "x86_64-6.12", "arm64", "arm64-6.12", "arm", "arm-thumb2", "i386",
-                "mips32el", "mips64el", "ppc64le", "s390x"
+                "x86_64",
+                "x86_64-6.12",
+                "arm64",
+                "arm64-6.12",
+                "arm",
+                "arm-thumb2",
+                "i386",
+                "mips32el",
+                "mips64el",
+                "ppc64le",
+                "s390x"
             })
-    void everyParameterIsSetPrintedAndShown(String target)
-            throws IOException {
+    void everyParameterIsSetPrintedAndShown(String target) throws IOException {
         ModuleImage image = KoReader.read(Fixtures.ko(target + "/params.ko"));
         Kernel kernel =
                 Kernel.builder(
                                 Architectures.forMachine(image.machine(), image.encoding())
                                         .orElseThrow())
                         .config(
-                                KernelConfig.forVermagic(image.modinfo().first("vermagic").orElse(""))
+                                KernelConfig.forVermagic(
+                                                image.modinfo().first("vermagic").orElse(""))
                                         .toBuilder()
                                         .moduleSig(false)
                                         .checkVermagic(false)
@@ -117,9 +126,7 @@ class ParametersOfFixturesTest {
                                         .build())
                         .build();
         Module module = kernel.load(image, ARGUMENTS);
-        assertThat(kernel.log().lines())
-                .filteredOn(line -> line.contains("p_"))
-                .isEqualTo(PRINTED);
+        assertThat(kernel.log().lines()).filteredOn(line -> line.contains("p_")).isEqualTo(PRINTED);
         assertThat(ParamsFixture.files(module)).isEqualTo(SHOWN);
         kernel.unload("params");
         assertThat(kernel.memory().regions()).extracting(Region::toString).isEmpty();
