@@ -126,7 +126,7 @@ final class InsmodCommand implements Callable<Integer> {
         try {
             Kernel kernel = Insertion.kernelFor(file, kernelOptions, this::reached);
             report.kernel(kernel);
-            Insertion insertion = new Insertion(kernel, SystemCalls.of(kernel), flags());
+            Insertion insertion = new Insertion(kernel, kernelOptions.calls(kernel), flags());
             for (Path prerequisite : prerequisites) {
                 current = prerequisite;
                 insertion.insert(prerequisite, "");

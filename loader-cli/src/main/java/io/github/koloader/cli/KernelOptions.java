@@ -5,12 +5,15 @@ import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.LoadObserver;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.elf.SystemCalls;
+import io.github.koloader.elf.TrustedKeys;
 import io.github.koloader.elf.kernel.ModuleSymvers;
 import io.github.koloader.elf.kernel.SystemMap;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.FirstFitAllocator;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -59,11 +62,21 @@ final class KernelOptions {
     private boolean sigEnforce;
 
     @Option(
+            names = "--cert",
+            paramLabel = "FILE",
+            description =
+                    "Certificate that the kernel trusts, PEM or DER; may be repeated. Modules signed"
+                            + " by its key are not tainted.")
+    private List<Path> certificates = List.of();
+
+    @Option(
             names = "--base",
             paramLabel = "ADDRESS",
             converter = AddressConverter.class,
             description = "First address for modules (hexadecimal) instead of the architecture's.")
     private @Nullable Address base;
+
+    private TrustedKeys keys = TrustedKeys.none();
 
     private @Nullable ModuleSymvers exports;
     private @Nullable SystemMap map;
@@ -72,6 +85,20 @@ final class KernelOptions {
     void readFiles() throws IOException {
         exports = symvers == null ? null : ModuleSymvers.read(symvers);
         map = systemMap == null ? null : SystemMap.read(systemMap);
+        for (Path certificate : certificates) {
+            try {
+                keys = keys.and(TrustedKeys.read(certificate));
+            } catch (FileSystemException e) {
+                throw e; // names the file itself
+            } catch (IOException e) {
+                throw new FileSystemException(certificate.toString(), null, e.getMessage());
+            }
+        }
+    }
+
+    /** The system calls of such a kernel, which trusts the certificates that are named. */
+    SystemCalls calls(Kernel kernel) {
+        return SystemCalls.of(kernel).trusting(keys);
     }
 
     /**

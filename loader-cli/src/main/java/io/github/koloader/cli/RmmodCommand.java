@@ -81,7 +81,7 @@ final class RmmodCommand implements Callable<Integer> {
         Path current = files.get(0);
         try {
             Kernel kernel = Insertion.kernelFor(current, kernelOptions, (point, module) -> {});
-            Insertion insertion = new Insertion(kernel, SystemCalls.of(kernel), 0);
+            Insertion insertion = new Insertion(kernel, kernelOptions.calls(kernel), 0);
             for (Path file : files) {
                 current = file;
                 insertion.insert(file, "");

@@ -445,4 +445,28 @@ class InsmodCommandTest {
         assertThat(run.out()).contains("Loading of unsigned module is rejected");
         assertThat(run.err()).contains(": Key was rejected by service\n  EKEYREJECTED: ");
     }
+
+    @Test
+    void aSignatureByATrustedKeyIsTaken() {
+        Run run =
+                Run.of(
+                        "insmod",
+                        "--sig-enforce",
+                        "--cert",
+                        Run.ko("hello-signed.cert.pem"),
+                        "--cat",
+                        "/sys/module/hello/taint",
+                        Run.ko("hello-signed.ko"));
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out()).endsWith("\n==> /sys/module/hello/taint <==\nO\n");
+    }
+
+    @Test
+    void aCertificateThatIsNoneIsOneLine() {
+        Run run = Run.of("insmod", "--cert", Run.ko("hello.ko"), Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err())
+                .startsWith("koloader: ERROR: " + Run.ko("hello.ko") + ": ")
+                .hasLineCount(1);
+    }
 }

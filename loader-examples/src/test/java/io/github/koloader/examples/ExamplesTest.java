@@ -50,6 +50,19 @@ class ExamplesTest {
     }
 
     @Test
+    void whyNotPrintsErrnoLineAndDiagnosis() throws IOException {
+        assertThat(Output.of(WhyNot::main, "hello.ko"))
+                .startsWith("errno 8\nERR hello: version magic '6.1.0-50-amd64 SMP preempt ")
+                .contains("\nWhat to do: ");
+    }
+
+    @Test
+    void lookAroundShowsAParameterBeforeAndAfterAWrite() throws IOException {
+        assertThat(Output.of(LookAround::main, "params.ko"))
+                .matches("params \\d+ 0 - Live 0xffffffffc0000000 \\(OE\\)\n16\n17\n");
+    }
+
+    @Test
     void ownRelocationLawHolds() throws IOException {
         assertThat(Output.of(OwnRelocationLaw::main)).isEqualTo("100 images obey the law\n");
     }
