@@ -2,6 +2,7 @@ package io.github.koloader.elf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.github.luben.zstd.Zstd;
 import io.github.koloader.Errno;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
@@ -22,6 +23,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -133,6 +135,29 @@ final class SystemCallsTest {
             assertThat(result.errno()).as(pair[0]).isZero();
             assertThat(kernel.module("hello")).isPresent();
         }
+    }
+
+    @Test
+    void zstdThatEndsTooEarlyGivesWhatThereIsAndWhatFollowsAFrameDoesNotMatter()
+            throws IOException {
+        byte[] random = new byte[300_000];
+        new Random(1).nextBytes(random);
+        byte[] module = Arrays.copyOf(MODULE, MODULE.length + random.length);
+        System.arraycopy(random, 0, module, MODULE.length, random.length);
+        byte[] packed = Zstd.compress(module);
+        KernelConfig.Builder config =
+                KernelConfig.linux6_12().toBuilder().moduleCompression("zstd");
+        // The last of three blocks is cut off: a module without what follows it all the same.
+        Path cut = file(Arrays.copyOf(packed, packed.length - 10));
+        assertThat(SystemCalls.of(kernel(config)).finitModule(cut, 4, "").errno()).isZero();
+        Path longer = file(Arrays.copyOf(packed, packed.length + 10));
+        assertThat(SystemCalls.of(kernel(config)).finitModule(longer, 4, "").errno()).isZero();
+        // Of one block nothing is left.
+        Path small = file(Arrays.copyOf(Zstd.compress(MODULE), 100));
+        Result result = SystemCalls.of(kernel(config)).finitModule(small, 4, "");
+        assertThat(result.errno()).isEqualTo(Errno.ENOEXEC.number());
+        assertThat(result.lines())
+                .containsExactly(new LogLine(LogLevel.ERR, "Invalid ELF header len 0"));
     }
 
     // ---- parameters that are a bad pointer ----

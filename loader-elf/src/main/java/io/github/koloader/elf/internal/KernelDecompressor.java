@@ -1,6 +1,7 @@
 package io.github.koloader.elf.internal;
 
 import com.github.luben.zstd.Zstd;
+import com.github.luben.zstd.ZstdException;
 import com.github.luben.zstd.ZstdIOException;
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import io.github.koloader.KernelConfig;
@@ -113,8 +114,7 @@ public final class KernelDecompressor {
         }
         byte[] packed = file.toByteArray();
         checkZstdHeader(packed, limit);
-        long end = Zstd.findFrameCompressedSize(packed);
-        int length = Zstd.isError(end) ? packed.length : (int) end;
+        int length = sizeOfFirstFrame(packed);
         ByteArrayOutputStream unpacked = new ByteArrayOutputStream(length * 3);
         try (ZstdInputStreamNoFinalizer frame =
                 new ZstdInputStreamNoFinalizer(new ByteArrayInputStream(packed, 0, length))) {
@@ -130,6 +130,15 @@ public final class KernelDecompressor {
             throw ElfFailures.zstdStatus(1).causedBy(e);
         }
         return Bytes.wrap(unpacked.toByteArray());
+    }
+
+    /** Bytes up to the end of the first frame; all if it has no end. */
+    private static int sizeOfFirstFrame(byte[] file) {
+        try {
+            return (int) Zstd.findFrameCompressedSize(file);
+        } catch (ZstdException e) { // the decoder will say what is wrong, if it gets there
+            return file.length;
+        }
     }
 
     private static void checkZstdHeader(byte[] file, long limit) {
