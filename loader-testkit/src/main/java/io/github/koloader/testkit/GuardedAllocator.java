@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Places modules as the kernels of the recordings do that were booted without address
@@ -22,8 +23,8 @@ import java.util.TreeMap;
  * @kernel mm/vmalloc.c, __vmalloc_node_range()
  */
 final class GuardedAllocator implements ModuleAllocator {
-    /** Addresses that a recording shows: of blocks by the memory types they hold, and per-CPU. */
-    record Shown(Map<MemoryType, Address> blocks, Optional<Address> perCpu) {
+    /** Where a recording shows blocks, by the memory types they hold, and per-CPU data. */
+    record Shown(Map<MemoryType, AddressRange> blocks, Optional<AddressRange> perCpu) {
         static final Shown NOTHING = new Shown(Map.of(), Optional.empty());
     }
 
@@ -55,7 +56,10 @@ final class GuardedAllocator implements ModuleAllocator {
         this.areas = List.copyOf(from);
     }
 
-    /** From now on the blocks of that module go where the recording shows them. */
+    /**
+     * From now on the blocks of that module go where the recording shows them, and those of other
+     * modules do not.
+     */
     void show(String module, Shown addresses) {
         shown.put(module, addresses);
     }
@@ -63,20 +67,47 @@ final class GuardedAllocator implements ModuleAllocator {
     @Override
     public Optional<Address> allocate(Request request) {
         Shown addresses = shown.getOrDefault(request.module(), Shown.NOTHING);
-        if (request.purpose() == Purpose.PER_CPU && addresses.perCpu().isPresent()) {
-            return addresses.perCpu();
+        if (request.purpose() == Purpose.PER_CPU) {
+            return addresses.perCpu().isPresent()
+                    ? addresses.perCpu().map(AddressRange::start)
+                    : perCpu(request);
         }
         if (request.purpose() != Purpose.MODULE) {
             return others.allocate(request);
         }
         for (MemoryType type : request.types()) {
-            Address address = addresses.blocks().get(type);
-            if (address != null && !overlaps(address.value(), request.size())) {
-                taken.put(address.value(), address.value() + request.size() + page);
-                return Optional.of(address);
+            AddressRange range = addresses.blocks().get(type);
+            if (range != null && overlap(range.start().value(), request.size()) == null) {
+                long start = range.start().value();
+                taken.put(start, start + request.size() + page);
+                return Optional.of(range.start());
             }
         }
         return firstFit(request.size());
+    }
+
+    /** The lowest free place that no module is shown at. */
+    private Optional<Address> perCpu(Request request) {
+        List<Address> skipped = new ArrayList<>();
+        Optional<Address> found = others.allocate(request);
+        while (found.isPresent() && isShownPerCpu(found.get().value(), request.size())) {
+            skipped.add(found.get());
+            found = others.allocate(request);
+        }
+        skipped.forEach(address -> others.free(address, request));
+        return found;
+    }
+
+    private boolean isShownPerCpu(long start, long size) {
+        return shown.values().stream()
+                .flatMap(addresses -> addresses.perCpu().stream())
+                .anyMatch(range -> meet(range, start, size));
+    }
+
+    private static boolean meet(AddressRange range, long start, long size) {
+        long first = range.start().value();
+        return Long.compareUnsigned(start, first + range.size()) < 0
+                && Long.compareUnsigned(first, start + size) < 0;
     }
 
     private Optional<Address> firstFit(long size) {
@@ -84,22 +115,34 @@ final class GuardedAllocator implements ModuleAllocator {
             long at = area.start().value();
             while (area.contains(new Address(at))
                     && area.size() - (at - area.start().value()) >= size) {
-                Map.Entry<Long, Long> next = overlap(at, size);
+                Long next = behindWhatIsThere(at, size);
                 if (next == null) {
                     taken.put(at, at + size + page);
                     return Optional.of(new Address(at));
                 }
-                at = next.getValue();
+                at = next;
             }
         }
         return Optional.empty();
     }
 
-    private boolean overlaps(long start, long size) {
-        return overlap(start, size) != null;
+    /** Where to look on, if that place is taken, or some module is shown there. */
+    private @Nullable Long behindWhatIsThere(long start, long size) {
+        Map.Entry<Long, Long> there = overlap(start, size);
+        if (there != null) {
+            return there.getValue();
+        }
+        for (Shown addresses : shown.values()) {
+            for (AddressRange range : addresses.blocks().values()) {
+                if (meet(range, start, size + page)) {
+                    return range.end().value() + page;
+                }
+            }
+        }
+        return null;
     }
 
-    private Map.@org.jspecify.annotations.Nullable Entry<Long, Long> overlap(
+    private Map.@Nullable Entry<Long, Long> overlap(
             long start, long size) {
         Map.Entry<Long, Long> before = taken.lowerEntry(start + size + page);
         return before != null && Long.compareUnsigned(before.getValue(), start) > 0 ? before : null;

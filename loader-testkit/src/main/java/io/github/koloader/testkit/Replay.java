@@ -93,9 +93,12 @@ public final class Replay {
             RecordForm.check(recording.path(), line);
             if (line.kind() == Kind.SYSFS) {
                 missing.addAll(sysfsMissing.getOrDefault(line.number(), List.of()));
-                sysfsDifferences.stream()
-                        .filter(difference -> difference.subject().equals(line.text("module", "")))
-                        .forEach(differences::add);
+                List<Difference> own =
+                        sysfsDifferences.stream()
+                                .filter(found -> found.subject().equals(line.text("module", "")))
+                                .toList();
+                differences.addAll(own);
+                sysfsDifferences.removeAll(own);
             }
             replay(recording, line, missing, differences, notCompared, sources);
             boolean left =
@@ -106,6 +109,7 @@ public final class Replay {
                 identical += differences.size() == differencesBefore ? 1 : 0;
             }
         }
+        differences.addAll(sysfsDifferences); // of modules that have no record
         return new ReplayResult(
                 recording.path().toString(),
                 kinds.isEmpty() ? "empty" : String.join(",", kinds),

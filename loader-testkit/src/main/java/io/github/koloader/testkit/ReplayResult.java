@@ -52,7 +52,7 @@ public record ReplayResult(
 
     /** {@return whether something was compared, nothing differs and nothing is missing} */
     public boolean passed() {
-        return compared > 0 && different() == 0 && missing.isEmpty();
+        return compared > 0 && differences.isEmpty() && missing.isEmpty();
     }
 
     /** {@return number of records of which nothing was compared} */

@@ -9,6 +9,7 @@ import io.github.koloader.Module;
 import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.SymbolTable;
 import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.Layout.Block;
 import io.github.koloader.memory.MemoryType;
 import io.github.koloader.testkit.GuardedAllocator.Shown;
@@ -96,11 +97,12 @@ final class ShownAddresses {
 
     private Shown compare(Module module, ModuleImage image) {
         String name = module.name();
-        Map<MemoryType, Address> blocks = new EnumMap<>(MemoryType.class);
+        Map<MemoryType, AddressRange> blocks = new EnumMap<>(MemoryType.class);
         List<Block> parts = module.layout().blocks();
         Address base = bases.get(name);
         if (base != null && !base.isNull()) {
-            parts.get(0).types().forEach(type -> blocks.put(type, base));
+            AddressRange range = new AddressRange(base, parts.get(0).size());
+            parts.get(0).types().forEach(type -> blocks.put(type, range));
         }
         Map<String, Address> shownSections = sections.getOrDefault(name, Map.of());
         for (LoadedSection section : module.sections()) {
@@ -109,7 +111,7 @@ final class ShownAddresses {
                 put(module, parts, blocks, section.address(), shown);
             }
         }
-        Optional<Address> perCpu = Optional.empty();
+        Optional<AddressRange> perCpu = Optional.empty();
         Map<String, Address> shownSymbols = symbols.getOrDefault(name, Map.of());
         SymbolTable table = image.symbols();
         long[] values = module.symbolValues();
@@ -125,7 +127,11 @@ final class ShownAddresses {
             }
             if (module.perCpuBase().isPresent()
                     && image.section(section).name().equals(".data..percpu")) {
-                perCpu = Optional.of(shown.plus(module.perCpuBase().get().value() - values[i]));
+                Address start = shown.plus(module.perCpuBase().get().value() - values[i]);
+                perCpu =
+                        Optional.of(
+                                new AddressRange(
+                                        start, module.perCpuRegions().get(0).size()));
             } else {
                 put(module, parts, blocks, new Address(values[i]), shown);
             }
@@ -146,16 +152,15 @@ final class ShownAddresses {
     private static void put(
             Module module,
             List<Block> parts,
-            Map<MemoryType, Address> blocks,
+            Map<MemoryType, AddressRange> blocks,
             Address trial,
             Address shown) {
         for (int i = 0; i < parts.size(); i++) {
             Address base = module.blockAddresses().get(i);
             long offset = trial.value() - base.value();
             if (!base.isNull() && offset >= 0 && offset < parts.get(i).size()) {
-                for (MemoryType type : parts.get(i).types()) {
-                    blocks.putIfAbsent(type, shown.plus(-offset));
-                }
+                AddressRange range = new AddressRange(shown.plus(-offset), parts.get(i).size());
+                parts.get(i).types().forEach(type -> blocks.putIfAbsent(type, range));
             }
         }
     }

@@ -4,6 +4,8 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.Executor.Call;
+import io.github.koloader.Executor.Phase;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
@@ -40,6 +42,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -73,11 +76,9 @@ final class SysfsReplay {
     /** What the loader says once a boot, by the taint that comes with it. */
     private static final Map<Taint, Pattern> ONCE =
             Map.of(
-                    Taint.OOT_MODULE,
-                            Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
+                    Taint.OOT_MODULE, Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
                     Taint.UNSIGNED_MODULE, Pattern.compile(".*: module verification failed: .*"),
-                    Taint.PROPRIETARY_MODULE,
-                            Pattern.compile(".*: module license .*taints kernel\\."),
+                    Taint.PROPRIETARY_MODULE, Pattern.compile(".*: module license .*taints kernel\\."),
                     Taint.FORCED_MODULE, Pattern.compile(".*: kernel tainted\\."),
                     Taint.LIVEPATCH, Pattern.compile(".*: tainting kernel with TAINT_LIVEPATCH"),
                     Taint.TEST, Pattern.compile(".*: loading test module taints kernel\\."));
@@ -161,7 +162,8 @@ final class SysfsReplay {
             KernelFacts facts =
                     inputs.facts(recording.path(), architecture.get(), first.text("release", ""));
             sources.addAll(facts.sources());
-            new SysfsReplay(inputs, recording, facts, lines, missing, differences, notCompared)
+            new SysfsReplay(
+                            inputs, recording, facts, lines, missing, differences, notCompared)
                     .replay();
         }
     }
@@ -189,7 +191,8 @@ final class SysfsReplay {
         if (facts.keys().isPresent() || !signed) {
             return calls().initModule(part.file.toByteArray(), parameters);
         }
-        boolean valid = part.line == null || !files(part).getOrDefault("taint", "").contains("E");
+        boolean valid =
+                part.line == null || !files(part).getOrDefault("taint", "").contains("E");
         if (part.line != null) {
             notCompared(
                     "whether its signature is valid",
@@ -252,12 +255,10 @@ final class SysfsReplay {
                                         })
                                 .build());
         ShownAddresses shown = shownAddresses();
-        for (Part part : parts.values()) {
-            allocator.show(
-                    part.image.thisModule().map(structure -> structure.name()).orElse(part.name),
-                    shown.of(facts, config, part.image));
-            load(part);
+        for (Part part : recorded.values()) {
+            allocator.show(nameOf(part), shown.of(facts, config, part.image));
         }
+        parts.values().forEach(this::load);
         takeReferences();
         for (Part part : recorded.values()) {
             subject = part.subject;
@@ -438,21 +439,34 @@ final class SysfsReplay {
     private void load(Part part) {
         subject = part.subject;
         step = "load";
+        image = part.image;
+        try {
+            if (part.line == null) {
+                loadUnrecorded(part);
+            } else {
+                loadRecorded(part);
+            }
+        } finally {
+            image = null;
+        }
+    }
+
+    private void loadUnrecorded(Part part) {
+        answer = null;
+        call(() -> initModule(part, ""))
+                .filter(result -> !result.ok())
+                .ifPresent(
+                        result ->
+                                differ(
+                                        "module that is not recorded",
+                                        "loaded",
+                                        "refused: " + reason(result),
+                                        ""));
+    }
+
+    private void loadRecorded(Part part) {
         KernelLog log = kernel().log();
         int before = log.entries().size();
-        image = part.image;
-        if (part.line == null) {
-            answer = null;
-            SystemCalls.Result result = initModule(part, "");
-            if (!result.ok()) {
-                differ(
-                        "module that is not recorded",
-                        "loaded",
-                        "refused: " + result.failure().map(Throwable::getMessage).orElse(""),
-                        "");
-            }
-            return;
-        }
         JsonObject load = json(part).getAsJsonObject("load");
         int errno = load.get("errno").getAsInt();
         Filtered expected = filtered(load);
@@ -461,26 +475,37 @@ final class SysfsReplay {
                 json(part).has("params")
                         ? DmesgText.unescape(json(part).get("params").getAsString())
                         : "";
-        try {
-            SystemCalls.Result result = initModule(part, parameters);
-            if (errno != result.errno()) {
-                differ(
-                        "errno",
-                        Integer.toString(errno),
-                        Integer.toString(result.errno()),
-                        result.failure().map(e -> String.valueOf(e.getMessage())).orElse(""));
-            }
-        } catch (AddressFaultException | ModelFaultException e) {
-            differ("fault", "none", String.valueOf(e.getMessage()), "");
-        } finally {
-            image = null;
-        }
+        call(() -> initModule(part, parameters)).ifPresent(result -> compareErrno(errno, result));
         compareLog(expected, before);
         if (load.has("proc_modules")) {
             compare("/proc/modules", load.get("proc_modules").getAsString(), procModules(part));
-        } else if (kernel().module(nameOf(part)).isPresent() && errno != 0) {
-            differ("/proc/modules", "no line", procModules(part), "");
         }
+    }
+
+    /** Does a call; nothing comes of one that ends in a fault, which is a difference. */
+    private Optional<SystemCalls.Result> call(Supplier<SystemCalls.Result> action) {
+        try {
+            return Optional.of(action.get());
+        } catch (AddressFaultException | ModelFaultException e) {
+            differ("fault", "none", String.valueOf(e.getMessage()), "");
+        } catch (RuntimeException e) { // a mistake of ours, which is what a replay is to find
+            differ("exception", "none", e.toString(), String.valueOf(e.getStackTrace()[0]));
+        }
+        return Optional.empty();
+    }
+
+    private void compareErrno(int errno, SystemCalls.Result result) {
+        if (errno != result.errno()) {
+            differ(
+                    "errno",
+                    Integer.toString(errno),
+                    Integer.toString(result.errno()),
+                    reason(result));
+        }
+    }
+
+    private static String reason(SystemCalls.Result result) {
+        return result.failure().map(e -> String.valueOf(e.getMessage())).orElse("");
     }
 
     private static String nameOf(Part part) {
@@ -528,7 +553,15 @@ final class SysfsReplay {
         }
     }
 
-    private int unknownCode(io.github.koloader.Executor.Call call, String reason) {
+    /** A parameter's own getter is not modelled. */
+    private static final class GetterException extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+    }
+
+    private int unknownCode(Call call, String reason) {
+        if (call.phase() == Phase.GET_PARAMETER) {
+            throw new GetterException();
+        }
         RecordedAnswer recordedAnswer = answer;
         if (recordedAnswer == null) {
             return 0; // a module that is not recorded: nothing of it is compared
@@ -580,15 +613,7 @@ final class SysfsReplay {
         if (json.has("dirs")) {
             lookAtDirectories(part, tree, root);
         }
-        files(part)
-                .forEach(
-                        (name, text) -> {
-                            try {
-                                compare("file " + name, text, tree.text(root + "/" + name));
-                            } catch (LoadException e) {
-                                differ("file " + name, text, String.valueOf(e.getMessage()), "");
-                            }
-                        });
+        files(part).forEach((name, text) -> lookAtFile(name, text, tree, root));
         if (json.has("errors")) {
             json.getAsJsonObject("errors")
                     .entrySet()
@@ -601,6 +626,16 @@ final class SysfsReplay {
         }
         if (json.has("kallsyms")) {
             lookAtSymbols(part, json.getAsJsonArray("kallsyms"));
+        }
+    }
+
+    private void lookAtFile(String name, String text, SysfsTree tree, String root) {
+        try {
+            compare("file " + name, text, tree.text(root + "/" + name));
+        } catch (LoadException e) {
+            differ("file " + name, text, String.valueOf(e.getMessage()), "");
+        } catch (GetterException e) {
+            notCompared("file " + name, "the module's code makes it, which is not modelled");
         }
     }
 
@@ -692,39 +727,29 @@ final class SysfsReplay {
         for (Part part : order) {
             subject = part.subject;
             step = attempt == 0 ? "first removal" : "second removal";
-            KernelLog log = kernel().log();
-            int before = log.entries().size();
-            if (part.line == null) {
-                answer = null;
-                calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
-                continue;
-            }
             JsonArray removals =
-                    json(part).has("rm") ? json(part).getAsJsonArray("rm") : new JsonArray();
-            if (attempt >= removals.size()) {
-                calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
-                continue;
+                    part.line != null && json(part).has("rm")
+                            ? json(part).getAsJsonArray("rm")
+                            : new JsonArray();
+            if (attempt < removals.size()) {
+                remove(part, removals.get(attempt).getAsJsonObject(), attempt);
+            } else {
+                answer = null;
+                call(() -> calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK));
             }
-            JsonObject removal = removals.get(attempt).getAsJsonObject();
-            int errno = removal.get("errno").getAsInt();
-            giveBack(part, attempt, errno);
-            Filtered expected = filtered(removal);
-            answer = new RecordedAnswer(expected.kept(), errno, log);
-            try {
-                SystemCalls.Result result =
-                        calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK);
-                if (errno != result.errno()) {
-                    differ(
-                            "errno",
-                            Integer.toString(errno),
-                            Integer.toString(result.errno()),
-                            result.failure().map(e -> String.valueOf(e.getMessage())).orElse(""));
-                }
-            } catch (AddressFaultException | ModelFaultException e) {
-                differ("fault", "none", String.valueOf(e.getMessage()), "");
-            }
-            compareLog(expected, before);
         }
+    }
+
+    private void remove(Part part, JsonObject removal, int attempt) {
+        KernelLog log = kernel().log();
+        int before = log.entries().size();
+        int errno = removal.get("errno").getAsInt();
+        giveBack(part, attempt, errno);
+        Filtered expected = filtered(removal);
+        answer = new RecordedAnswer(expected.kept(), errno, log);
+        call(() -> calls().deleteModule(nameOf(part), SystemCalls.O_NONBLOCK))
+                .ifPresent(result -> compareErrno(errno, result));
+        compareLog(expected, before);
     }
 
     /** References that code held are given back by code, before the attempt that succeeds. */
