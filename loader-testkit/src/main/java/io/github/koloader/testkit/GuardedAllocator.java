@@ -142,8 +142,7 @@ final class GuardedAllocator implements ModuleAllocator {
         return null;
     }
 
-    private Map.@Nullable Entry<Long, Long> overlap(
-            long start, long size) {
+    private Map.@Nullable Entry<Long, Long> overlap(long start, long size) {
         Map.Entry<Long, Long> before = taken.lowerEntry(start + size + page);
         return before != null && Long.compareUnsigned(before.getValue(), start) > 0 ? before : null;
     }

@@ -128,10 +128,7 @@ final class ShownAddresses {
             if (module.perCpuBase().isPresent()
                     && image.section(section).name().equals(".data..percpu")) {
                 Address start = shown.plus(module.perCpuBase().get().value() - values[i]);
-                perCpu =
-                        Optional.of(
-                                new AddressRange(
-                                        start, module.perCpuRegions().get(0).size()));
+                perCpu = Optional.of(new AddressRange(start, module.perCpuRegions().get(0).size()));
             } else {
                 put(module, parts, blocks, new Address(values[i]), shown);
             }

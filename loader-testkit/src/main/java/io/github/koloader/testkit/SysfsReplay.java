@@ -3,9 +3,9 @@ package io.github.koloader.testkit;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import io.github.koloader.ExportedSymbol;
 import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
+import io.github.koloader.ExportedSymbol;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
@@ -76,9 +76,11 @@ final class SysfsReplay {
     /** What the loader says once a boot, by the taint that comes with it. */
     private static final Map<Taint, Pattern> ONCE =
             Map.of(
-                    Taint.OOT_MODULE, Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
+                    Taint.OOT_MODULE,
+                            Pattern.compile(".*: loading out-of-tree module taints kernel\\."),
                     Taint.UNSIGNED_MODULE, Pattern.compile(".*: module verification failed: .*"),
-                    Taint.PROPRIETARY_MODULE, Pattern.compile(".*: module license .*taints kernel\\."),
+                    Taint.PROPRIETARY_MODULE,
+                            Pattern.compile(".*: module license .*taints kernel\\."),
                     Taint.FORCED_MODULE, Pattern.compile(".*: kernel tainted\\."),
                     Taint.LIVEPATCH, Pattern.compile(".*: tainting kernel with TAINT_LIVEPATCH"),
                     Taint.TEST, Pattern.compile(".*: loading test module taints kernel\\."));
@@ -162,8 +164,7 @@ final class SysfsReplay {
             KernelFacts facts =
                     inputs.facts(recording.path(), architecture.get(), first.text("release", ""));
             sources.addAll(facts.sources());
-            new SysfsReplay(
-                            inputs, recording, facts, lines, missing, differences, notCompared)
+            new SysfsReplay(inputs, recording, facts, lines, missing, differences, notCompared)
                     .replay();
         }
     }
@@ -191,8 +192,7 @@ final class SysfsReplay {
         if (facts.keys().isPresent() || !signed) {
             return calls().initModule(part.file.toByteArray(), parameters);
         }
-        boolean valid =
-                part.line == null || !files(part).getOrDefault("taint", "").contains("E");
+        boolean valid = part.line == null || !files(part).getOrDefault("taint", "").contains("E");
         if (part.line != null) {
             notCompared(
                     "whether its signature is valid",
