@@ -9,6 +9,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class ArchitecturesTest {
     @Test
     void ourArchitecturesAreFoundByMachineAndName() {
+        assertThat(Architectures.all()).hasSize(14).doesNotHaveDuplicates();
         for (Architecture architecture : Architectures.all()) {
             assertThat(Architectures.forMachine(architecture.elfMachine(), architecture.encoding()))
                     .contains(architecture);

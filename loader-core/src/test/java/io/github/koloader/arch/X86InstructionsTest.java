@@ -127,7 +127,12 @@ final class X86InstructionsTest {
         "62 f6 7d 48 98 c1, vfmadd132ph",
         "8f e8 78 c2 c1 05, vprotd",
         "8f e9 78 9b c1, vpshab",
-        "8f ea 78 10 c1 01020304, bextr"
+        "8f ea 78 10 c1 01020304, bextr",
+        "00 00, 'add %al,(%eax)'",
+        "00 c0, 'add %al,%al'",
+        "0f 00 c0, sldt",
+        "0f 20 00, 'mov %cr0,%eax'",
+        "c5 c0 58 c0, vaddps"
     })
     void instructionsThatBothModesHave(String hex, String name) {
         int expected = hex.replace(" ", "").length() / 2;
@@ -158,7 +163,11 @@ final class X86InstructionsTest {
         "f2 48 0f 38 f1 c1, crc32q",
         "f3 48 0f b8 c7, popcnt",
         "c4 e1 f9 6e c0, vmovq",
-        "62 e1 fd 48 6f 07, vmovdqa64"
+        "62 e1 fd 48 6f 07, vmovdqa64",
+        "c5 00 58 c0, 'vaddps of %xmm8, %xmm15'",
+        "c4 e1 00 58 c0, 'vaddps of %xmm15'",
+        "62 f1 7c 00 58 c0, 'vaddps of %xmm16'",
+        "8f e9 00 01 c8, blcfill"
     })
     void instructionsOf64BitCode(String hex, String name) {
         assertThat(length(hex, true)).isEqualTo(hex.replace(" ", "").length() / 2);
@@ -180,6 +189,7 @@ final class X86InstructionsTest {
         "62 01, bound",
         "c4 01, les",
         "c5 44 24 08, lds",
+        "c5 00, 'lds (%eax)'",
         "63 c7, arpl",
         "a1 01020304, mov",
         "67 a1 0102, mov addr16",
