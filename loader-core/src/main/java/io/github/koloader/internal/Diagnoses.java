@@ -160,6 +160,13 @@ final class Diagnoses {
                         + " modules linked together.");
     }
 
+    static Diagnosis thisModuleNotAllocated(String name) {
+        return of(
+                quote(name) + " has a structure that takes no memory.",
+                "section `.gnu.linkonce.this_module`, no flag SHF_ALLOC",
+                DAMAGED);
+    }
+
     static Diagnosis extendedVersions(String what) {
         return of(
                 what,

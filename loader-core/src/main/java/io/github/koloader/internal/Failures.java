@@ -74,14 +74,27 @@ public final class Failures {
                         Diagnoses.noModuleFound(prefix.isEmpty() ? "?" : prefix.replace(": ", "")));
     }
 
-    /** Since 6.3: no {@code struct module}, or more than one. */
-    public static LoadException notExactlyOneModule(String name) {
+    /**
+     * Since 6.4: no {@code struct module}, or more than one; {@code word} is Exactly since 6.12.
+     */
+    public static LoadException notExactlyOneModule(String name, String word) {
         return failure(
                         Errno.ENOEXEC,
                         ERR,
-                        "module %s: Exactly one .gnu.linkonce.this_module section must exist.",
-                        name)
+                        "module %s: %s one .gnu.linkonce.this_module section must exist.",
+                        name,
+                        word)
                 .diagnosed(Diagnoses.notExactlyOneModule(name));
+    }
+
+    /** Since 6.4: {@code struct module} takes no memory. */
+    public static LoadException thisModuleNotAllocated(String name) {
+        return failure(
+                        Errno.ENOEXEC,
+                        ERR,
+                        "module %s: .gnu.linkonce.this_module must occupy memory during process execution",
+                        name)
+                .diagnosed(Diagnoses.thisModuleNotAllocated(name));
     }
 
     /** Since 6.14: CRCs of extended versions without names, or the other way round. */

@@ -207,6 +207,21 @@ final class FailuresTest {
                                 "module m: Exactly one .gnu.linkonce.this_module section must exist.")
                         .with(builder -> builder.config(Images.quiet6_12())),
                 load(
+                                "notExactlyOneModule",
+                                Images.withRenamed(plain, ModuleImage.THIS_MODULE, ".data"),
+                                Errno.ENOEXEC,
+                                "module m: Only one .gnu.linkonce.this_module section must exist.")
+                        .with(
+                                builder ->
+                                        builder.config(
+                                                Images.quiet(KernelConfig.forRelease("6.6.0")))),
+                load(
+                                "thisModuleNotAllocated",
+                                withStructureOf(0),
+                                Errno.ENOEXEC,
+                                "module m: .gnu.linkonce.this_module must occupy memory during process execution")
+                        .with(builder -> builder.config(Images.quiet6_12())),
+                load(
                                 "halfExtendedVersions",
                                 withSection(Images.rodata("__version_ext_names", (byte) 0)),
                                 Errno.ENOEXEC,
@@ -460,7 +475,7 @@ final class FailuresTest {
         return List.of(
                 load(
                         "stateNotWritable",
-                        withReadOnlyStructure(),
+                        withStructureOf(SectionFlags.ALLOC),
                         Errno.ENOEXEC,
                         "m: section .gnu.linkonce.this_module lies in r-- memory: Linux dies here,"
                                 + " writing the state of the module to 0xffffffffc0000000"),
@@ -468,14 +483,12 @@ final class FailuresTest {
                         .with(builder -> builder.allocator(new Misaligned())));
     }
 
-    private static ModuleImage withReadOnlyStructure() {
+    private static ModuleImage withStructureOf(long flags) {
         ModuleImage image = Images.empty("m");
         int index = image.sectionIndex(ModuleImage.THIS_MODULE);
         Section old = image.section(index);
         return Images.withSection(
-                image,
-                index,
-                Section.progbits(old.name(), SectionFlags.ALLOC, old.alignment(), old.contents()));
+                image, index, Section.progbits(old.name(), flags, old.alignment(), old.contents()));
     }
 
     /** Gives memory for modules that begins in the middle of a page. */

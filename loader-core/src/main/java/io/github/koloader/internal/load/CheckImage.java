@@ -130,18 +130,19 @@ final class CheckImage {
 
     /**
      * The sections that must be there. Up to 4.18 {@code struct module} is looked for first, and
-     * names the module in what is said about symbols; since 6.3 it is looked for first again.
+     * names the module in what is said about symbols; since 6.12 it is looked for first again.
      *
      * @kernel kernel/module/main.c, setup_load_info(), elf_validity_cache_index()
      */
     private ThisModule findParts() {
         String provisional = modinfo.firstRaw("name").orElse(NO_NAME);
         Optional<ThisModule> found = image.thisModule();
-        if (config.atLeast(6, 3)) {
-            if (found.isEmpty() || thisModuleCount() > 1) {
-                throw Failures.notExactlyOneModule(provisional);
-            }
+        if (config.atLeast(6, 12)) {
+            checkStructure(provisional, found, "Exactly");
             checkSymbols(provisional);
+        } else if (config.atLeast(6, 4)) {
+            checkSymbols(provisional);
+            checkStructure(provisional, found, "Only");
         } else if (config.atLeast(4, 19)) {
             checkSymbols(provisional);
             if (found.isEmpty()) {
@@ -173,6 +174,15 @@ final class CheckImage {
             ExtendedVersions.check(config, image);
         }
         return thisModule;
+    }
+
+    private void checkStructure(String name, Optional<ThisModule> found, String word) {
+        if (found.isEmpty() || thisModuleCount() > 1) {
+            throw Failures.notExactlyOneModule(name, word);
+        }
+        if (!image.section(found.get().section()).flags().alloc()) {
+            throw Failures.thisModuleNotAllocated(name);
+        }
     }
 
     private int thisModuleCount() {
