@@ -841,6 +841,20 @@ final class ModuleParametersTest {
     }
 
     @Test
+    void amongManyNamesOneThatIsThereTwiceIsFound() {
+        ParameterModule good = ParameterModule.plain();
+        ParameterModule bad = ParameterModule.plain();
+        for (int i = 0; i < 200; i++) {
+            good.standard("p" + i, "byte");
+            bad.standard("p" + i, "byte");
+        }
+        assertThat(load(good, "").parameters()).hasSize(200);
+        LoadException refusal = refusal(bad.standard("p7", "byte"), "");
+        assertThat(refusal.errno()).isEqualTo(Errno.EEXIST);
+        assertThat(refusal.dmesg()).endsWith("/parameters/p7'");
+    }
+
+    @Test
     void dataIsWrittenWithTheRightsOfTheMoment() {
         ParameterModule module = ParameterModule.plain().readOnlyInteger("i");
         Module loaded = load(module, "");
