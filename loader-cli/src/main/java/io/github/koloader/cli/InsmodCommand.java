@@ -162,6 +162,7 @@ final class InsmodCommand implements Callable<Integer> {
     private static void remove(Kernel kernel, String name, LoadReport report, ToolWording wording) {
         try {
             kernel.unload(name);
+            report.removed(name);
         } catch (LoadException e) {
             report.notRemoved(name, e, wording);
         }

@@ -98,7 +98,7 @@ final class KernelOptions {
 
     /** The system calls of such a kernel, which trusts the certificates that are named. */
     SystemCalls calls(Kernel kernel) {
-        return SystemCalls.of(kernel).trusting(keys);
+        return SystemCalls.of(kernel).trusting(keys).named("insmod");
     }
 
     /**
@@ -138,6 +138,9 @@ final class KernelOptions {
                         .config(config)
                         .symbols(symbols(architecture, config))
                         .observer(observer);
+        if (map != null) {
+            kernel.kallsyms(map.table());
+        }
         if (strict) {
             kernel.strict();
         }

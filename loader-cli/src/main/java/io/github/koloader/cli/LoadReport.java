@@ -56,7 +56,7 @@ final class LoadReport {
             int status) {
         /** What is printed: the tool's line, and below what it means. */
         String message() {
-            return diagnosis.isEmpty() ? line : line + "\n" + diagnosis.indent(2).stripTrailing();
+            return diagnosis.isEmpty() ? line : line + "\n" + diagnosis;
         }
     }
 
@@ -64,6 +64,7 @@ final class LoadReport {
     private KernelLog log = new KernelLog(Clock.systemUTC());
     private @Nullable Kernel kernel;
     private String moduleText = "";
+    private String removed = "";
     private final JsonObject moduleJson = new JsonObject();
     private @Nullable Failure failure;
     private final Map<String, String> views = new LinkedHashMap<>();
@@ -98,6 +99,12 @@ final class LoadReport {
                 wording);
     }
 
+    /** Says that the module was unloaded again. */
+    void removed(String name) {
+        removed = Output.printable(name) + ": removed\n";
+        moduleJson.addProperty("removed", true);
+    }
+
     /** Says that the module could not be unloaded again. */
     void notRemoved(String name, LoadException e, ToolWording wording) {
         failed(e, String.join("\n", wording.notRemoved(name, e.errnoNumber())), wording);
@@ -113,7 +120,7 @@ final class LoadReport {
                         e.errnoNumber(),
                         line,
                         e.lines().stream().map(LogLine::text).toList(),
-                        Output.utf8(e.errnoName() + ": " + e.diagnosis()),
+                        Output.explained(e),
                         wording.status(e.errnoNumber()));
     }
 
@@ -159,6 +166,7 @@ final class LoadReport {
     /** Log, sections, init and summary, one character a byte. */
     String text() {
         StringBuilder text = new StringBuilder(log.dmesg()).append(moduleText);
+        text.append(removed);
         views.forEach(
                 (path, contents) ->
                         text.append("\n==> ").append(path).append(" <==\n").append(contents));
@@ -294,7 +302,7 @@ final class LoadReport {
                 failure.number() == 0 ? JsonNull.INSTANCE : new JsonPrimitive(failure.number()));
         json.addProperty("message", Output.decode(failure.line()));
         json.add("lines", strings(failure.lines()));
-        json.addProperty("diagnosis", Output.decode(failure.diagnosis()));
+        json.addProperty("diagnosis", Output.decode(failure.diagnosis()).stripIndent());
         return json;
     }
 

@@ -3,6 +3,7 @@ package io.github.koloader.cli;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.koloader.LoadException;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -69,6 +70,13 @@ final class Output {
     /** Java text as the bytes of UTF-8, one character each. */
     static String utf8(String text) {
         return new String(text.getBytes(UTF_8), ISO_8859_1);
+    }
+
+    /** What a failure means, for people, as the bytes of UTF-8, indented; begins with its errno. */
+    static String explained(LoadException e) {
+        String diagnosis = e.diagnosis().toString();
+        String text = e.isDiagnosed() ? e.errnoName() + ": " + diagnosis : diagnosis;
+        return utf8(text).indent(2).stripTrailing();
     }
 
     /** Writes text, one byte a character. */

@@ -114,6 +114,9 @@ final class RmmodCommand implements Callable<Integer> {
         int flags = SystemCalls.O_NONBLOCK | (force ? SystemCalls.O_TRUNC : 0);
         SystemCalls.Result result = SystemCalls.of(kernel).deleteModule(name, flags);
         main.output().print(kernel.log().dmesg(before));
+        if (result.ok()) {
+            main.output().print(name + ": removed\n");
+        }
         result.failure()
                 .ifPresent(
                         e ->
@@ -145,7 +148,6 @@ final class RmmodCommand implements Callable<Integer> {
     private void failed(String line, LoadException e, ToolWording wording) {
         status = Math.max(status, wording.status(e.errnoNumber()));
         main.output().error(line);
-        main.output()
-                .error(Output.utf8(e.errnoName() + ": " + e.diagnosis()).indent(2).stripTrailing());
+        main.output().error(Output.explained(e));
     }
 }

@@ -22,7 +22,8 @@ final class Views {
      */
     static String read(Kernel kernel, String path) throws IOException {
         if (path.startsWith(SYSFS)) {
-            return kernel.sysModule().text(path.substring(SYSFS.length()));
+            String below = path.substring(SYSFS.length());
+            return kernel.sysModule().text(below.replaceFirst("/+$", ""));
         }
         return switch (path) {
             case "/proc/modules" -> kernel.procModules();

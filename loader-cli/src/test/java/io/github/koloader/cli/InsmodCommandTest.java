@@ -428,7 +428,9 @@ class InsmodCommandTest {
     void aModuleCanBeUnloadedAgain() {
         Run run = Run.of("insmod", "--rmmod", Run.ko("hello.ko"));
         assertThat(run.status()).isZero();
-        assertThat(run.out()).contains("hello: live, 16 relocations");
+        assertThat(run.out())
+                .contains("hello: live, 16 relocations")
+                .endsWith("\nhello: removed\n");
         Run permanent = Run.of("insmod", "--rmmod", Run.ko("permanent.ko"));
         assertThat(permanent.status()).isEqualTo(1);
         assertThat(permanent.err())
@@ -468,5 +470,21 @@ class InsmodCommandTest {
         assertThat(run.err())
                 .startsWith("koloader: ERROR: " + Run.ko("hello.ko") + ": ")
                 .hasLineCount(1);
+    }
+
+    @Test
+    void kallsymsHasTheKernelsSymbolsAsWell() throws IOException {
+        Path map = write("System.map", "ffffffff81000020 T _printk\n");
+        Run run =
+                Run.of(
+                        "insmod",
+                        "--system-map",
+                        map.toString(),
+                        "--cat",
+                        "/proc/kallsyms",
+                        Run.ko("hello.ko"));
+        assertThat(run.out())
+                .contains("==> /proc/kallsyms <==\nffffffff81000020 T _printk\n")
+                .contains(" t cleanup_module\t[hello]\n");
     }
 }

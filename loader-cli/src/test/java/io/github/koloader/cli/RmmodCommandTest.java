@@ -19,6 +19,7 @@ class RmmodCommandTest {
     void modulesAreRemovedInTheOrderGivenByNameOrFile() {
         Run run = Run.of("rmmod", "--with", EXPORTER, "--with", IMPORTER, IMPORTER, "exporter");
         assertThat(run.err()).isEmpty();
+        assertThat(run.out()).isEqualTo("importer: removed\nexporter: removed\n");
         assertThat(run.status()).isZero();
     }
 
