@@ -124,7 +124,7 @@ final class VectorReplay {
                                             case "{sym}" -> VectorImage.SYMBOL;
                                             case "{relsec}" -> "" + outcome.table;
                                             case "{n}" -> "" + outcome.entry;
-                                            case "{loc}" -> "([0-9a-f]+|\\(_*ptrval_*\\))";
+                                            case "{loc}" -> "([0-9a-f]+|\\(____ptrval____\\))";
                                             default -> Pattern.quote(part);
                                         })
                         .collect(Collectors.joining());

@@ -4,8 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.gson.JsonObject;
+import io.github.koloader.elf.KoReader;
+import io.github.koloader.image.Bytes;
+import io.github.koloader.image.ModuleImage;
+import io.github.koloader.image.RelocationTable;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -201,11 +210,11 @@ class ErrnoReplayTest {
                                 "init",
                                 "initpositive.ko",
                                 0,
-                                "[[6,'initpositive: returning 42'],[4,\"do_init_module: 'initpositive'->init"
-                                        + " suspiciously returned 42, it should follow 0/-E convention\\\\x0a"
-                                        + "do_init_module: loading module anyway...\"],"
-                                        + "[4,'CPU: 0 PID: 1 Comm: init Tainted: G'],[4,'Call Trace:'],[4,' f+0x1/0x2']]"
-                                                .replace('\'', '"'))
+                                "[[6,'initpositive: returning 42'],[4,'do_init_module:"
+                                        + " \\u0027initpositive\\u0027->init suspiciously returned 42, it should"
+                                        + " follow 0/-E convention\\\\x0ado_init_module: loading module anyway...'],"
+                                        + "[4,'CPU: 0 PID: 1 Comm: init Tainted: G'],[4,'Call Trace:'],"
+                                        + "[4,' f+0x1/0x2']]")
                         .replay("{}");
         assertThat(result.differences()).isEmpty();
         assertThat(result.notCompared())
@@ -263,5 +272,94 @@ class ErrnoReplayTest {
         assertThatThrownBy(() -> recording.replay(more))
                 .isInstanceOf(IOException.class)
                 .hasMessageContaining("not of the form of its kind");
+    }
+
+    /**
+     * hello.ko whose relocation of the call of _printk has these last 16 bytes: type and symbol,
+     * addend.
+     */
+    private Path broken(CaseRecording recording, Integer type, Long addend) throws IOException {
+        byte[] file = Files.readAllBytes(recording.file("hello.ko"));
+        ModuleImage image = KoReader.any().readImage(Bytes.copyOf(file));
+        for (RelocationTable table : image.relocationsFor(image.sectionIndex(".init.text"))) {
+            for (int i = 0; i < table.count(); i++) {
+                if (image.symbols().name(table.symbolIndex(i)).equals("_printk")) {
+                    int size = table.format().entrySize();
+                    byte[] entry = table.entries().slice(i * size, size).toByteArray();
+                    int at = Collections.indexOfSubList(asList(file), asList(entry));
+                    ByteBuffer bytes = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
+                    if (type != null) {
+                        bytes.putInt(at + 8, type);
+                    }
+                    if (addend != null) {
+                        bytes.putLong(at + 16, addend);
+                    }
+                }
+            }
+        }
+        Path broken = Files.write(directory.resolve("broken.ko"), file);
+        recording.zip("files.zip", List.of(broken));
+        return broken;
+    }
+
+    private static List<Byte> asList(byte[] bytes) {
+        List<Byte> list = new ArrayList<>();
+        for (byte one : bytes) {
+            list.add(one);
+        }
+        return list;
+    }
+
+    private ReplayResult replayBroken(CaseRecording recording, Path file, boolean crashed)
+            throws IOException {
+        JsonObject json =
+                recording
+                        .load("init", "hello.ko", 0, crashed ? "[]" : HELLO)
+                        .json(crashed ? "{'crashed':'kernel died'}" : "{}");
+        JsonObject step = json.getAsJsonArray("steps").get(0).getAsJsonObject();
+        step.addProperty("sha256", ModuleFiles.sha256(CaseRecording.bytes(file)));
+        if (crashed) {
+            step.remove("errno");
+        }
+        return recording.replay(json, ReplayOptions.of(List.of()));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aCallThatLeadsNowhereIsAFault(boolean crashed) throws IOException {
+        CaseRecording recording = x86();
+        Path file = broken(recording, null, -0x80000000L);
+        assertThat(differences(replayBroken(recording, file, crashed)))
+                .isEqualTo(crashed ? List.of() : List.of("step 1 init hello.ko: fault"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aBranchToItselfIsAFault(boolean crashed) throws IOException {
+        CaseRecording recording = new CaseRecording(directory, "arm64", "arm64");
+        Path file = broken(recording, 256, null); // R_AARCH64_NULL
+        assertThat(differences(replayBroken(recording, file, crashed)))
+                .isEqualTo(crashed ? List.of() : List.of("step 1 init hello.ko: fault"));
+    }
+
+    @Test
+    void aCallIntoTheMiddleOfAKernelFunctionIsNotModelledAndNamed() throws IOException {
+        CaseRecording recording = x86();
+        ReplayResult result = replayBroken(recording, broken(recording, null, 1L << 40), false);
+        assertThat(result.differences()).isEmpty();
+        assertThat(result.notCompared())
+                .singleElement()
+                .satisfies(left -> assertThat(left.reason()).contains("_printk+0x4"));
+    }
+
+    /** On x86 a call that was never relocated calls what is behind it, which runs twice. */
+    @Test
+    void aCallOfTheNextInstructionRunsTheRestTwice() throws IOException {
+        CaseRecording recording = x86();
+        Path file = broken(recording, 0, null); // R_X86_64_NONE; the symbol goes as well
+        ReplayResult result = replayBroken(recording, file, false);
+        assertThat(result.differences())
+                .extracting(Difference::what)
+                .containsExactly("step 1 init hello.ko: log"); // nothing is printed
     }
 }
