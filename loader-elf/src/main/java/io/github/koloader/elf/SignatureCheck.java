@@ -1,5 +1,7 @@
 package io.github.koloader.elf;
 
+import static io.github.koloader.Diagnosis.quote;
+
 import io.github.koloader.Errno;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
@@ -34,6 +36,7 @@ final class SignatureCheck {
     private static final byte[] MARKER = ModuleSignature.marker();
     private static final int INFORMATION_SIZE = ModuleSignature.Trailer.SIZE;
     private static final int X509 = 1;
+    private static final HexFormat HEX = HexFormat.ofDelimiter(":");
     private static final int RSA = 1;
 
     /** The hashes of old signatures, by number; MD4 and RIPEMD-160 are not known here. */
@@ -92,6 +95,20 @@ final class SignatureCheck {
         return length > MARKER.length && file.matches(length - MARKER.length, MARKER);
     }
 
+    /** Who has signed the file, with which key, for people; empty if that cannot be told. */
+    private String signer() {
+        return ModuleSignature.of(file).map(SignatureCheck::describe).orElse("");
+    }
+
+    private static String describe(ModuleSignature signature) {
+        String signer = signature.signer().isEmpty() ? "" : quote(signature.signer().toLatin1());
+        if (signature.keyId().isEmpty()) {
+            return signer;
+        }
+        String key = "key id " + quote(HEX.formatHex(signature.keyId().toByteArray()));
+        return signer.isEmpty() ? key : signer + ", " + key;
+    }
+
     // ---- since 4.3 ----
 
     private boolean check(boolean ignored) {
@@ -105,7 +122,7 @@ final class SignatureCheck {
             }
             errno = verdict.errno().get();
             if (errno != Errno.ENOPKG && errno != Errno.ENOKEY) {
-                throw ElfFailures.badSignature(errno, verdict.line().stream().toList());
+                throw ElfFailures.badSignature(errno, verdict.line().stream().toList(), signer());
             }
             verdict.line().ifPresent(log::add);
         }
@@ -116,10 +133,10 @@ final class SignatureCheck {
                     default -> "module with unavailable key";
                 };
         if (config.sigEnforce()) {
-            throw ElfFailures.unsignedRejected(reason);
+            throw ElfFailures.unsignedRejected(reason, signer(), ignored && isMarked());
         }
         if (config.lockdown() && config.atLeast(5, 4)) {
-            throw ElfFailures.lockedDown(process);
+            throw ElfFailures.lockedDown(process, reason, signer(), ignored && isMarked());
         }
         return false;
     }
@@ -183,10 +200,11 @@ final class SignatureCheck {
             errno = answer.get();
         }
         if (errno != Errno.ENOKEY) {
-            throw ElfFailures.badSignature(errno, List.of());
+            throw ElfFailures.badSignature(errno, List.of(), signer());
         }
         if (config.sigEnforce()) {
-            throw ElfFailures.unsignedRejectedSilently();
+            throw ElfFailures.unsignedRejectedSilently(
+                    ModuleSignature.trailer(file).isPresent(), signer());
         }
         return false;
     }

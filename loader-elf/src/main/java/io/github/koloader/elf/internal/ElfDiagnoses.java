@@ -4,10 +4,14 @@ import static io.github.koloader.Diagnosis.quote;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
 import io.github.koloader.Diagnosis;
+import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
+import io.github.koloader.LogLine;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
+import java.io.IOException;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +24,15 @@ final class ElfDiagnoses {
                     + " changed it.";
     private static final String COPY_AGAIN =
             "Copy or download the file again, and compare its size and checksum with the original.";
+    private static final String SIGN =
+            "Sign the module with a key that the kernel trusts (scripts/sign-file, or `kmodsign`)";
+    private static final String SIGNATURE = "the signature at the end of the file";
+    private static final String UNTRUSTED =
+            "The module is signed by a key that the kernel does not trust";
+    private static final String ENROL =
+            "Enrol the certificate (`mokutil --import`, then boot), or sign the module with a key"
+                    + " that the kernel trusts (scripts/sign-file); here, give the certificate to"
+                    + " SystemCalls.trusting() as TrustedKeys";
 
     private ElfDiagnoses() {}
 
@@ -312,5 +325,284 @@ final class ElfDiagnoses {
                 "The file is empty: 0 bytes.",
                 "file offset 0x0",
                 "Copy, download or build it again; a full disk or a crash leaves such files.");
+    }
+
+    // ---- system calls ----
+
+    static Diagnosis notPermitted() {
+        return of(
+                "The caller has no CAP_SYS_MODULE, or this kernel takes and gives up no modules any"
+                        + " more (nomodule, or the sysctl kernel.modules_disabled).",
+                "",
+                "Call it as root, in a container with this capability; modules_disabled stays set"
+                        + " until the next boot (here: KernelConfig.Builder.modulesDisabled).");
+    }
+
+    static Diagnosis shorterThanHeader(long length) {
+        return of(
+                "The module is said to have "
+                        + length
+                        + " bytes, fewer than the header of an ELF file.",
+                "the length that init_module(2) was given",
+                "Pass the length of the whole file, and check that all of it was read.");
+    }
+
+    static Diagnosis badPointer(String what) {
+        return of(
+                "The memory of "
+                        + what
+                        + " cannot be read: the pointer is null, or the length goes beyond its end.",
+                "an argument of the call: " + what,
+                "Pass memory that is there, and no more than its length.");
+    }
+
+    static Diagnosis unknownFlags(int flags) {
+        return of(
+                "Of the flags "
+                        + hex(Integer.toUnsignedLong(flags))
+                        + ", finit_module(2) of this kernel does not know all: it knows 1"
+                        + " (MODULE_INIT_IGNORE_MODVERSIONS), 2 (MODULE_INIT_IGNORE_VERMAGIC) and,"
+                        + " since Linux 5.17, 4 (MODULE_INIT_COMPRESSED_FILE).",
+                "the flags that finit_module(2) was given",
+                (flags & 4) == 0
+                        ? "Pass 0, or only flags that this kernel knows."
+                        : "Pass only flags that this kernel knows; before Linux 5.17, unpack the file"
+                                + " first and leave out 4.");
+    }
+
+    static Diagnosis badDescriptor() {
+        return of(
+                "The file descriptor is closed, or not open for reading.",
+                "the file that finit_module(2) was given",
+                "Open the file for reading only (O_RDONLY), and close it after the call.");
+    }
+
+    static Diagnosis notRegular() {
+        return of(
+                "What is to be loaded is no regular file, but a directory, a pipe or a device.",
+                "the file that finit_module(2) was given",
+                "Give the path of a `.ko` file; what comes from a pipe can be loaded with"
+                        + " init_module(2).");
+    }
+
+    static Diagnosis openForWriting() {
+        return of(
+                "The file is open for writing: it might change while it is loaded.",
+                "the file that finit_module(2) was given",
+                "Close it, and open it for reading only (O_RDONLY); `fuser -v` tells who else has it"
+                        + " open.");
+    }
+
+    static Diagnosis fileTooLarge(long size) {
+        return of(
+                "The file has " + size + " bytes; a kernel reads no more than 2,147,483,647.",
+                "the size of the file",
+                "Check that this is the module, and no image of a disk; debug information goes with"
+                        + " `strip --strip-debug`.");
+    }
+
+    static Diagnosis unreadable(Errno errno, IOException cause) {
+        String why = quote(String.valueOf(cause.getMessage()));
+        return switch (errno) {
+            case ENOENT ->
+                    of(
+                            "The file " + why + " is not there.",
+                            "the path of the file",
+                            "Check the path; `modinfo -n` tells where the file of a module is.");
+            case EACCES ->
+                    of(
+                            "The file " + why + " may not be opened for reading.",
+                            "the permissions of the file, or of a directory above it",
+                            "Call it as root, or give the file and its directories the permissions.");
+            default ->
+                    of(
+                            "The file cannot be read: " + why + ".",
+                            "",
+                            "Look for errors of the disk or the network in the kernel's log, and read"
+                                    + " the file with another program.");
+        };
+    }
+
+    static Diagnosis nameTooLong(int longest) {
+        return of(
+                "The name is longer than the " + longest + " bytes that a module's name can have.",
+                "the name that delete_module(2) was given",
+                "Give the name as `lsmod` shows it, without a directory and without `.ko`.");
+    }
+
+    // ---- files that the kernel unpacks ----
+
+    static Diagnosis notCompressed(String format) {
+        return of(
+                "The flag MODULE_INIT_COMPRESSED_FILE says that the file is packed, but it is not "
+                        + format
+                        + " compressed module, which is all that this kernel unpacks.",
+                "the beginning of the file",
+                "Load a file that is not packed without the flag; pack or unpack others as this"
+                        + " kernel wants it (/sys/module/compression).");
+    }
+
+    static Diagnosis decompressionStatus(int status) {
+        return of(
+                "The kernel cannot unpack the file: it was cut or damaged, or is packed in a way"
+                        + " that the kernel does not take (status "
+                        + status
+                        + ").",
+                "the compressed bytes",
+                COPY_AGAIN
+                        + " If `gzip -t` or `xz -t` takes it, pack it as the kernel's build does, xz"
+                        + " with `--check=crc32 --lzma2=dict=1MiB`, or unpack it first.");
+    }
+
+    static Diagnosis zstdStatus(int status) {
+        return of(
+                "The kernel cannot unpack the file with zstd: it was cut or damaged (error "
+                        + status
+                        + ").",
+                "the compressed bytes",
+                COPY_AGAIN + " `zstd -t` tells whether a file is whole.");
+    }
+
+    static Diagnosis zstdHeader() {
+        return of(
+                "The file ends within the header of its zstd frame: it was cut.",
+                "the first bytes of the file",
+                COPY_AGAIN + " `zstd -t` tells whether a file is whole.");
+    }
+
+    static Diagnosis cannotDecompress() {
+        return of(
+                "The flag MODULE_INIT_COMPRESSED_FILE asks a kernel to unpack the file that is built"
+                        + " without CONFIG_MODULE_DECOMPRESS.",
+                "the flags that finit_module(2) was given, 4",
+                "Unpack the file first, and load it without the flag; or say what the kernel unpacks"
+                        + " (here: KernelConfig.Builder.moduleCompression).");
+    }
+
+    // ---- signatures ----
+
+    private static String by(String signer) {
+        return signer.isEmpty() ? "" : " It is said to be signed by " + signer + ".";
+    }
+
+    private static String signatureOf(String signer) {
+        return signer.isEmpty() ? SIGNATURE : SIGNATURE + ": signer " + signer;
+    }
+
+    static Diagnosis badSignature(Errno errno, List<LogLine> lines, String signer) {
+        if (!lines.isEmpty()) {
+            return of(
+                    "The signature is not put together as this kernel takes it: "
+                            + quote(lines.get(0).text())
+                            + "."
+                            + by(signer),
+                    signatureOf(signer),
+                    "Sign the module anew with scripts/sign-file of this kernel: a detached PKCS#7"
+                            + " signature of plain data, without attributes.");
+        }
+        return switch (errno) {
+            case EKEYREJECTED ->
+                    of(
+                            "The signature does not fit the module: the file was changed after it was"
+                                    + " signed, such as by `strip`."
+                                    + by(signer),
+                            signatureOf(signer),
+                            "Take the file as it was signed, or sign it anew after the last change"
+                                    + " (scripts/sign-file).");
+            case ENOPKG ->
+                    of(
+                            "The signature is of a kind, or with a hash, that this kernel does not"
+                                    + " know."
+                                    + by(signer),
+                            signatureOf(signer),
+                            SIGN + ", with a hash that the kernel has, such as sha256.");
+            default ->
+                    of(
+                            "The file is marked as signed, but its signature cannot be parsed: it is"
+                                    + " damaged, or lengths in it are wrong."
+                                    + by(signer),
+                            signatureOf(signer),
+                            "Take the file anew from where it was built, or sign it anew"
+                                    + " (scripts/sign-file).");
+        };
+    }
+
+    static Diagnosis signatureInformation() {
+        return of(
+                "The information behind the signature has numbers other than 0 where a PKCS#7"
+                        + " signature has none: it is damaged, or made by an old sign-file.",
+                "the 12 bytes before `~Module signature appended~`",
+                "Sign the module anew with scripts/sign-file of this kernel.");
+    }
+
+    static Diagnosis blacklistedHash(String sha256) {
+        return of(
+                "The signature is valid, but the kernel's blacklist has the hash of this very file: it"
+                        + " was revoked, usually for a hole in its security.",
+                "SHA-256 of the file: " + sha256,
+                "Install a newer version of the module (here: TrustedKeys.blacklisting names the"
+                        + " hashes).");
+    }
+
+    /** Why a module counts as unsigned; a clause of what the kernel demands follows. */
+    private static String unsigned(String reason, boolean ignored) {
+        if (ignored) {
+            return "The module is signed, but a flag to ignore versions keeps the kernel from looking"
+                    + " at the signature";
+        }
+        return switch (reason) {
+            case "unsigned module" -> "The module has no signature";
+            case "module with unsupported crypto" ->
+                    "The module is signed in a way, or with a hash, that this kernel does not know";
+            default -> UNTRUSTED;
+        };
+    }
+
+    private static String signing(String reason, boolean ignored) {
+        if (ignored) {
+            return "Pass finit_module(2) no flags 1 and 2 (`modprobe` without `--force`)";
+        }
+        return switch (reason) {
+            case "unsigned module" ->
+                    SIGN
+                            + "; a key of one's own is enrolled with `mokutil --import` (here:"
+                            + " TrustedKeys); a tool such as `strip` takes signatures away";
+            case "module with unsupported crypto" ->
+                    SIGN + ", as PKCS#7 and with a hash that the kernel has, such as sha256";
+            default -> ENROL;
+        };
+    }
+
+    private static Diagnosis unsigned(
+            String reason, String signer, boolean ignored, String demand, String otherwise) {
+        boolean none = reason.equals("unsigned module") && !ignored;
+        return of(
+                unsigned(reason, ignored) + demand + by(none ? "" : signer),
+                none ? "the end of the file" : signatureOf(signer),
+                signing(reason, ignored) + otherwise);
+    }
+
+    static Diagnosis unsignedRejected(String reason, String signer, boolean ignored) {
+        return unsigned(
+                reason,
+                signer,
+                ignored,
+                ", and this kernel takes only signed modules (module.sig_enforce).",
+                "; or do not demand it (KernelConfig.Builder.sigEnforce).");
+    }
+
+    static Diagnosis unsignedRejectedSilently(boolean signed, String signer) {
+        return unsignedRejected(
+                signed ? "module with unavailable key" : "unsigned module", signer, false);
+    }
+
+    static Diagnosis lockedDown(String reason, String signer, boolean ignored) {
+        return unsigned(
+                reason,
+                signer,
+                ignored,
+                ", and this kernel is locked down, usually by Secure Boot: it takes only signed"
+                        + " modules.",
+                "; or boot without Secure Boot and `lockdown=` (KernelConfig.Builder.lockdown).");
     }
 }

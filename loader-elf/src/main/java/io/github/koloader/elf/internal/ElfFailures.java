@@ -364,42 +364,50 @@ public final class ElfFailures {
 
     /** No CAP_SYS_MODULE, or {@code modules_disabled} is set. */
     public static LoadException notPermitted() {
-        return LoadException.silent(Errno.EPERM, "modules may not be loaded or unloaded");
+        return LoadException.silent(Errno.EPERM, "modules may not be loaded or unloaded")
+                .diagnosed(ElfDiagnoses.notPermitted());
     }
 
     /** Memory for {@code init_module(2)} that is shorter than an ELF header. */
     public static LoadException shorterThanHeader(long length) {
-        return LoadException.silent(Errno.ENOEXEC, length + " bytes are no module");
+        return LoadException.silent(Errno.ENOEXEC, length + " bytes are no module")
+                .diagnosed(ElfDiagnoses.shorterThanHeader(length));
     }
 
     /** Memory of the caller that cannot be read. */
     public static LoadException badPointer(String what) {
-        return LoadException.silent(Errno.EFAULT, what + " is a bad pointer");
+        return LoadException.silent(Errno.EFAULT, what + " is a bad pointer")
+                .diagnosed(ElfDiagnoses.badPointer(what));
     }
 
     /** Flags that {@code finit_module(2)} does not know. */
     public static LoadException unknownFlags(int flags) {
-        return LoadException.silent(Errno.EINVAL, "flags 0x" + Integer.toHexString(flags));
+        return LoadException.silent(Errno.EINVAL, "flags 0x" + Integer.toHexString(flags))
+                .diagnosed(ElfDiagnoses.unknownFlags(flags));
     }
 
     /** No file, or one that is not open for reading. */
     public static LoadException badDescriptor(Errno errno) {
-        return LoadException.silent(errno, "the file is not open for reading");
+        return LoadException.silent(errno, "the file is not open for reading")
+                .diagnosed(ElfDiagnoses.badDescriptor());
     }
 
     /** A directory, a pipe or a device. */
     public static LoadException notRegular() {
-        return LoadException.silent(Errno.EINVAL, "not a regular file");
+        return LoadException.silent(Errno.EINVAL, "not a regular file")
+                .diagnosed(ElfDiagnoses.notRegular());
     }
 
     /** A file that somebody may change meanwhile. */
     public static LoadException openForWriting() {
-        return LoadException.silent(Errno.ETXTBSY, "the file is open for writing");
+        return LoadException.silent(Errno.ETXTBSY, "the file is open for writing")
+                .diagnosed(ElfDiagnoses.openForWriting());
     }
 
     /** A file beyond what a kernel reads. */
     public static LoadException fileTooLarge(long size) {
-        return LoadException.silent(Errno.EFBIG, "the file has " + size + " bytes");
+        return LoadException.silent(Errno.EFBIG, "the file has " + size + " bytes")
+                .diagnosed(ElfDiagnoses.fileTooLarge(size));
     }
 
     /** A file that cannot be opened or read: what {@code open(2)} answers, or else EIO. */
@@ -408,76 +416,113 @@ public final class ElfFailures {
                 cause instanceof NoSuchFileException
                         ? Errno.ENOENT
                         : cause instanceof AccessDeniedException ? Errno.EACCES : Errno.EIO;
-        return LoadException.silent(errno, String.valueOf(cause.getMessage())).causedBy(cause);
+        return LoadException.silent(errno, String.valueOf(cause.getMessage()))
+                .causedBy(cause)
+                .diagnosed(ElfDiagnoses.unreadable(errno, cause));
     }
 
     /** A name that no module can have. */
     public static LoadException nameTooLong(int longest) {
         return LoadException.silent(
-                Errno.ENOENT, "no module has a name of more than " + longest + " bytes");
+                        Errno.ENOENT, "no module has a name of more than " + longest + " bytes")
+                .diagnosed(ElfDiagnoses.nameTooLong(longest));
     }
 
     /** A file for {@code MODULE_INIT_COMPRESSED_FILE} that is not packed as it should be. */
     public static LoadException notCompressed(String format) {
-        return failure(Errno.EINVAL, "not %s compressed module", format);
+        return failure(Errno.EINVAL, "not %s compressed module", format)
+                .diagnosed(ElfDiagnoses.notCompressed(format));
     }
 
     /** A packed file that the kernel's gzip or xz decoder ends with another status than success. */
     public static LoadException decompressionStatus(int status) {
-        return failure(Errno.EINVAL, "decompression failed with status %d", status);
+        return failure(Errno.EINVAL, "decompression failed with status %d", status)
+                .diagnosed(ElfDiagnoses.decompressionStatus(status));
     }
 
     /** Since 6.2: a packed file that the kernel's zstd decoder ends with an error. */
     public static LoadException zstdStatus(int status) {
-        return failure(Errno.EINVAL, "ZSTD-decompression failed with status %d", status);
+        return failure(Errno.EINVAL, "ZSTD-decompression failed with status %d", status)
+                .diagnosed(ElfDiagnoses.zstdStatus(status));
     }
 
     /** Since 6.2: zstd whose beginning tells nothing. */
     public static LoadException zstdHeader() {
-        return failure(Errno.EINVAL, "ZSTD-compressed data has an incomplete frame header");
+        return failure(Errno.EINVAL, "ZSTD-compressed data has an incomplete frame header")
+                .diagnosed(ElfDiagnoses.zstdHeader());
     }
 
     /** {@code MODULE_INIT_COMPRESSED_FILE} for a kernel that unpacks nothing. */
     public static LoadException cannotDecompress() {
         return LoadException.silent(
-                Errno.EOPNOTSUPP, "this kernel was built without CONFIG_MODULE_DECOMPRESS");
+                        Errno.EOPNOTSUPP, "this kernel was built without CONFIG_MODULE_DECOMPRESS")
+                .diagnosed(ElfDiagnoses.cannotDecompress());
     }
 
-    /** A signature that is not taken, whether one has to be there or not. */
-    public static LoadException badSignature(Errno errno, List<LogLine> lines) {
-        return lines.isEmpty()
-                ? LoadException.silent(errno, "the signature is not valid")
-                : new LoadException(errno, lines);
+    /**
+     * A signature that is not taken, whether one has to be there or not.
+     *
+     * @param signer who signed, with the key's id, as text; empty if that is not known
+     */
+    public static LoadException badSignature(Errno errno, List<LogLine> lines, String signer) {
+        LoadException failure =
+                lines.isEmpty()
+                        ? LoadException.silent(errno, "the signature is not valid")
+                        : new LoadException(errno, lines);
+        return failure.diagnosed(ElfDiagnoses.badSignature(errno, lines, signer));
     }
 
     /** A signature whose information says more than it may. */
     public static LoadException signatureInformation() {
         return failure(
-                Errno.EBADMSG, "module: PKCS#7 signature info has unexpected non-zero params");
+                        Errno.EBADMSG,
+                        "module: PKCS#7 signature info has unexpected non-zero params")
+                .diagnosed(ElfDiagnoses.signatureInformation());
     }
 
     /** A signature that is valid, of a module that is refused all the same. */
     public static LoadException blacklistedHash(String sha256) {
-        return failure(Errno.EKEYREJECTED, "Module hash %s is blacklisted", sha256);
+        return failure(Errno.EKEYREJECTED, "Module hash %s is blacklisted", sha256)
+                .diagnosed(ElfDiagnoses.blacklistedHash(sha256));
     }
 
-    /** No valid signature, where there has to be one. */
-    public static LoadException unsignedRejected(String reason) {
-        return failure(Errno.EKEYREJECTED, LogLevel.NOTICE, "Loading of %s is rejected", reason);
+    /**
+     * No valid signature, where there has to be one.
+     *
+     * @param signer who signed, with the key's id, as text; empty if that is not known
+     * @param ignored whether there is a signature, but a flag kept it from being looked at
+     */
+    public static LoadException unsignedRejected(String reason, String signer, boolean ignored) {
+        return failure(Errno.EKEYREJECTED, LogLevel.NOTICE, "Loading of %s is rejected", reason)
+                .diagnosed(ElfDiagnoses.unsignedRejected(reason, signer, ignored));
     }
 
-    /** Up to 4.2: no signature by a known key, where there has to be one. */
-    public static LoadException unsignedRejectedSilently() {
-        return LoadException.silent(Errno.ENOKEY, "no signature by a known key");
+    /**
+     * Up to 4.2: no signature by a known key, where there has to be one.
+     *
+     * @param signed whether there is a signature at all
+     * @param signer who signed, with the key's id, as text; empty if that is not known
+     */
+    public static LoadException unsignedRejectedSilently(boolean signed, String signer) {
+        return LoadException.silent(Errno.ENOKEY, "no signature by a known key")
+                .diagnosed(ElfDiagnoses.unsignedRejectedSilently(signed, signer));
     }
 
-    /** No valid signature, on a kernel that is locked down. */
-    public static LoadException lockedDown(String process) {
+    /**
+     * No valid signature, on a kernel that is locked down.
+     *
+     * @param reason as for {@link #unsignedRejected}
+     * @param signer who signed, with the key's id, as text; empty if that is not known
+     * @param ignored whether there is a signature, but a flag kept it from being looked at
+     */
+    public static LoadException lockedDown(
+            String process, String reason, String signer, boolean ignored) {
         return failure(
-                Errno.EPERM,
-                LogLevel.NOTICE,
-                "Lockdown: %s: unsigned module loading is restricted; see man kernel_lockdown.7",
-                process);
+                        Errno.EPERM,
+                        LogLevel.NOTICE,
+                        "Lockdown: %s: unsigned module loading is restricted; see man kernel_lockdown.7",
+                        process)
+                .diagnosed(ElfDiagnoses.lockedDown(reason, signer, ignored));
     }
 
     /** Ours: compressed bytes that cannot be decompressed. */

@@ -676,6 +676,10 @@ final class ElfFailuresTest {
                 catchThrowableOfType(
                         LoadException.class,
                         () -> scenario.reader().readImage(Bytes.copyOf(scenario.file())));
+        assertExplained(failure);
+    }
+
+    private static void assertExplained(LoadException failure) {
         assertThat(failure.isDiagnosed()).isTrue();
         Diagnosis diagnosis = failure.diagnosis();
         assertThat(diagnosis.cause()).matches("(?s).{20,}\\.").isNotEqualTo(failure.getMessage());
@@ -1046,6 +1050,40 @@ final class ElfFailuresTest {
         assertThat(kernel.modules()).isEmpty();
         assertThat(kernel.memory().regions()).isEmpty();
         assertThat(kernel.taints()).isEmpty();
+        assertExplained(result.failure().get());
+    }
+
+    private static Diagnosis diagnosis(Call scenario) {
+        Kernel kernel = Kernel.builder(Architectures.X86_64).config(scenario.config()).build();
+        SystemCalls calls = scenario.caller().apply(SystemCalls.of(kernel));
+        return scenario.call().apply(calls).failure().orElseThrow().diagnosis();
+    }
+
+    @Test
+    void aSignatureThatIsRefusedIsExplainedWithItsReasonAndItsSigner() {
+        List<Diagnosis> rejected =
+                signatures().stream()
+                        .filter(call -> call.failure().equals("unsignedRejected"))
+                        .map(ElfFailuresTest::diagnosis)
+                        .toList();
+        assertThat(rejected).hasSize(4);
+        assertThat(rejected.get(0).cause())
+                .isEqualTo(
+                        "The module has no signature, and this kernel takes only signed modules"
+                                + " (module.sig_enforce).");
+        assertThat(rejected.get(1).cause())
+                .startsWith("The module is signed by a key that the kernel does not trust, and")
+                .contains(" signed by `", "key id `");
+        assertThat(rejected.get(1).advice()).contains("mokutil --import");
+        assertThat(rejected.get(2).cause()).contains("does not know");
+        assertThat(rejected.get(3).cause()).contains("a flag to ignore versions", "key id `");
+        List<Diagnosis> bad =
+                signatures().stream()
+                        .filter(call -> call.failure().equals("badSignature"))
+                        .map(ElfFailuresTest::diagnosis)
+                        .toList();
+        assertThat(bad.get(0).cause()).contains("changed after it was signed", "key id `");
+        assertThat(bad.get(1).cause()).contains("cannot be parsed").doesNotContain("key id");
     }
 
     @Test
