@@ -227,6 +227,22 @@ public final class ParameterModule {
                 rodataSymbol, text(name), symbol("param_array_ops"), 0, 0644, 0, rodataSymbol, at);
     }
 
+    /** Arrays of {@code max} arrays each, all in one place; the innermost one is empty. */
+    public ParameterModule arraysOfArrays(String name, int levels, int max) {
+        int at = 0;
+        for (int level = 0; level <= levels; level++) {
+            int inner = at;
+            at = rodata.align();
+            rodata.number(level == 0 ? 0 : max, 4);
+            rodata.number(0, 4);
+            rodata.pointer(0, 0);
+            rodata.pointer(symbol(level == 0 ? "param_ops_charp" : "param_array_ops"), 0);
+            rodata.pointer(rodataSymbol, inner);
+        }
+        return entry(
+                rodataSymbol, text(name), symbol("param_array_ops"), 0, 0644, 0, rodataSymbol, at);
+    }
+
     /** An array with a count at a wild address. */
     public ParameterModule arrayCountedAt(String name, long countAddress) {
         int at = rodata.align();

@@ -182,6 +182,9 @@ public final class ModuleParameters extends AbstractList<ModuleParameter> implem
 
         @Override
         public void write(String value) {
+            if (!present()) {
+                throw Failures.parameterGone(module.name);
+            }
             for (int from = 0; from < value.length(); from += ParameterAccess.PAGE) {
                 int to = Math.min(value.length(), from + ParameterAccess.PAGE);
                 writePage(value.substring(from, to));

@@ -42,7 +42,10 @@ public final class ParameterAccess {
     private static final int LONGEST_NAME = 1024;
 
     /** Elements whose functions are called: a count that is wild is not followed for ever. */
-    private static final long MOST_ELEMENTS = 1 << 16;
+    private static final int MOST_ELEMENTS = 1 << 16;
+
+    /** Elements that are freed for all parameters of a module together. */
+    private static final int MOST_FREED = 1 << 20;
 
     /** Arrays of arrays; a kernel's stack has room for more, but not for an array in itself. */
     private static final int DEEPEST = 8;
@@ -59,6 +62,11 @@ public final class ParameterAccess {
     private final int wordSize;
     private final long wordMask;
     private @Nullable KernelFunctions functions;
+
+    /** Elements that what is going on may still visit: arrays of arrays are a product. */
+    private int elementsLeft;
+
+    private int freesLeft = MOST_FREED;
 
     /** Access to the parameters of a module. */
     public ParameterAccess(KernelState kernel, LoadedModule module) {
@@ -161,6 +169,7 @@ public final class ParameterAccess {
      * @kernel kernel/params.c, parse_one()
      */
     int set(long entry, TextBuffer text, int value, Consumer<LogLine> says) {
+        elementsLeft = MOST_ELEMENTS;
         Operations operations = operations(word(entry + layout.operations()));
         boolean valueOptional =
                 operations.valueOptional()
@@ -352,6 +361,12 @@ public final class ParameterAccess {
                 array.depth() + 1);
     }
 
+    private void visitElement() {
+        if (--elementsLeft < 0) {
+            throw new WildParameterException("arrays of arrays have too many elements");
+        }
+    }
+
     private int setArray(Target target, TextBuffer text, int value, Consumer<LogLine> says) {
         if (value < 0) {
             notNull(null);
@@ -374,6 +389,9 @@ public final class ParameterAccess {
             }
             more = text.bytes[end] == ',';
             text.bytes[end] = 0;
+            if (array.depth() > 1) { // those of the outermost are no more than the text has
+                visitElement();
+            }
             Target element = array.at(target, i, wordMask);
             int result = set(operations.set(), element, text, at, says);
             if (result != 0) {
@@ -405,6 +423,7 @@ public final class ParameterAccess {
      * @kernel kernel/params.c, param_attr_show()
      */
     Shown get(long entry) {
+        elementsLeft = MOST_ELEMENTS;
         Operations operations = operations(word(entry + layout.operations()));
         Shown shown = get(operations.get(), target(entry));
         return shown.text.length() < PAGE
@@ -516,6 +535,7 @@ public final class ParameterAccess {
             if (text.length() > 0) {
                 text.setCharAt(text.length() - 1, ',');
             }
+            visitElement();
             Shown element = get(operations.get(), array.at(target, i, wordMask));
             if (element.error() < 0) {
                 return element;
@@ -531,7 +551,10 @@ public final class ParameterAccess {
     void free(long entry) {
         Function free = operations(word(entry + layout.operations())).free();
         if (free != null) {
+            int most = Math.min(MOST_ELEMENTS, freesLeft);
+            elementsLeft = most;
             free(free, target(entry));
+            freesLeft -= most - elementsLeft;
         }
     }
 
@@ -555,6 +578,7 @@ public final class ParameterAccess {
         }
         long count = Math.min(readCount(array, array.max()), MOST_ELEMENTS);
         for (long i = 0; i < count; i++) {
+            visitElement();
             free(free, array.at(target, i, wordMask));
         }
     }

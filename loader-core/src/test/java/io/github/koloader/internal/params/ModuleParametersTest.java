@@ -35,6 +35,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -913,5 +914,43 @@ final class ModuleParametersTest {
         String name = arguments.substring(0, 1);
         assertThat(shown(load(all(OLD), arguments), name))
                 .isEqualTo(shown(load(all(NEW), arguments), name));
+    }
+
+    // ---- what is hostile ----
+
+    @Test
+    @Timeout(60)
+    void arraysOfArraysAreNotFollowedForEver() {
+        ParameterModule module =
+                ParameterModule.plain().standard("c", "charp").arraysOfArrays("n", 4, 65536);
+        Kernel kernel = module.kernel().build();
+        int before = kernel.memory().regions().size();
+        Module loaded = kernel.load(module.image(), "c=text");
+        LoadException refusal =
+                catchThrowableOfType(
+                        LoadException.class, () -> parameter(loaded, "n").read());
+        assertThat(refusal.errno()).isEqualTo(Errno.EFAULT);
+        assertThat(refusal).hasMessageContaining("too many elements");
+        kernel.unload("m");
+        assertThat(kernel.log().lines()).anyMatch(line -> line.contains("too many elements"));
+        assertThat(kernel.memory().regions()).hasSize(before);
+        assertThat(refusal(kernel, module, "c=text c=" + "x".repeat(1025)).errno())
+                .isEqualTo(Errno.ENOSPC);
+    }
+
+    @Test
+    void nothingIsWrittenOnceTheModuleIsGone() {
+        ParameterModule module = all();
+        Kernel kernel = module.kernel().build();
+        Module loaded = kernel.load(module.image(), "");
+        ModuleParameter parameter = parameter(loaded, "c");
+        kernel.unload("m");
+        for (String value : List.of("", "x")) {
+            assertThat(
+                            catchThrowableOfType(
+                                            LoadException.class, () -> parameter.write(value))
+                                    .errno())
+                    .isEqualTo(Errno.ENODEV);
+        }
     }
 }
