@@ -927,8 +927,7 @@ final class ModuleParametersTest {
         int before = kernel.memory().regions().size();
         Module loaded = kernel.load(module.image(), "c=text");
         LoadException refusal =
-                catchThrowableOfType(
-                        LoadException.class, () -> parameter(loaded, "n").read());
+                catchThrowableOfType(LoadException.class, () -> parameter(loaded, "n").read());
         assertThat(refusal.errno()).isEqualTo(Errno.EFAULT);
         assertThat(refusal).hasMessageContaining("too many elements");
         kernel.unload("m");
@@ -947,8 +946,7 @@ final class ModuleParametersTest {
         kernel.unload("m");
         for (String value : List.of("", "x")) {
             assertThat(
-                            catchThrowableOfType(
-                                            LoadException.class, () -> parameter.write(value))
+                            catchThrowableOfType(LoadException.class, () -> parameter.write(value))
                                     .errno())
                     .isEqualTo(Errno.ENODEV);
         }
