@@ -100,7 +100,7 @@ public final class KoSigner {
         for (TrustedKey candidate : TrustedKey.parse(certificate)) {
             KoSigner signer = new KoSigner(key, candidate, SignatureHash.SHA256, false);
             Bytes probe = Bytes.wrap(new byte[] {1});
-            if (candidate.verifies(SignatureHash.SHA256, probe, signer.encrypt(probe))) {
+            if (candidate.verifies(SignatureHash.SHA256, probe, signer.probe(probe))) {
                 return signer;
             }
         }
@@ -199,6 +199,16 @@ public final class KoSigner {
         return new DERSequence(parts);
     }
 
+    /** What is signed at first, with a key that may be damaged. */
+    private Bytes probe(Bytes content) throws IOException {
+        try {
+            return encrypt(content);
+        } catch (RuntimeException e) {
+            // Bouncy Castle answers numbers that do not belong together with several kinds of these
+            throw new IOException("the private key cannot sign: " + e.getMessage(), e);
+        }
+    }
+
     private Bytes encrypt(Bytes content) {
         Signer signer =
                 key instanceof RSAKeyParameters
@@ -250,7 +260,9 @@ public final class KoSigner {
         }
         try {
             byte[] der = Base64.getMimeDecoder().decode(matcher.group(2));
-            return PrivateKeyFactory.createKey(keyInfo(matcher.group(1), der));
+            PrivateKeyInfo info = keyInfo(matcher.group(1), der);
+            KeyRules.check(info);
+            return PrivateKeyFactory.createKey(info);
         } catch (RuntimeException e) {
             // no base64, or Bouncy Castle answers a malformed key with several kinds of these
             throw new IOException("a private key cannot be read: " + e.getMessage(), e);

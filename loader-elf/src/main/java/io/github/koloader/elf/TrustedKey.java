@@ -53,6 +53,8 @@ final class TrustedKey {
     private final Bytes subject;
     private final Bytes signedPart;
     private final Optional<KeyId> keyId;
+    private final Optional<KeyId> authorityKeyId;
+    private final String subjectText;
     private @Nullable AsymmetricKeyParameter publicKey; // found when first asked for
 
     private TrustedKey(Certificate certificate) throws IOException {
@@ -62,7 +64,10 @@ final class TrustedKey {
                         encoded(certificate.getIssuer()), certificate.getSerialNumber().getValue());
         this.subject = encoded(certificate.getSubject());
         this.signedPart = Bytes.wrap(certificate.getTBSCertificate().getEncoded());
-        this.keyId = keyId(certificate.getTBSCertificate().getExtensions());
+        Extensions extensions = certificate.getTBSCertificate().getExtensions();
+        this.keyId = keyId(extensions);
+        this.authorityKeyId = authorityKeyId(extensions);
+        this.subjectText = certificate.getSubject().toString();
     }
 
     /** A name as the bytes that kernels compare. */
@@ -161,7 +166,7 @@ final class TrustedKey {
     }
 
     String subject() {
-        return certificate.getSubject().toString();
+        return subjectText;
     }
 
     IssuerAndSerial number() {
@@ -190,7 +195,7 @@ final class TrustedKey {
 
     /** Whether this certificate's key is the one that another was signed with, going by names. */
     boolean issued(TrustedKey other) {
-        return authorityKeyId(other.certificate.getTBSCertificate().getExtensions())
+        return other.authorityKeyId
                 .map(id -> keyId.filter(id::equals).isPresent())
                 .orElseGet(() -> subject.equals(other.number.issuer()));
     }
@@ -247,6 +252,7 @@ final class TrustedKey {
     private AsymmetricKeyParameter publicKey() throws IOException {
         AsymmetricKeyParameter key = publicKey;
         if (key == null) {
+            KeyRules.check(certificate.getSubjectPublicKeyInfo());
             key = PublicKeyFactory.createKey(certificate.getSubjectPublicKeyInfo());
             publicKey = key;
         }
