@@ -100,7 +100,8 @@ public final class KoSigner {
         for (TrustedKey candidate : TrustedKey.parse(certificate)) {
             KoSigner signer = new KoSigner(key, candidate, SignatureHash.SHA256, false);
             Bytes probe = Bytes.wrap(new byte[] {1});
-            if (candidate.verifies(SignatureHash.SHA256, probe, signer.probe(probe))) {
+            if (candidate.verifies(
+                    SignatureHash.SHA256, SignatureHash.SHA256.of(probe), signer.probe(probe))) {
                 return signer;
             }
         }

@@ -8,7 +8,9 @@ import io.github.koloader.image.Bytes;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.bouncycastle.asn1.ASN1Encodable;
 import org.bouncycastle.asn1.ASN1InputStream;
@@ -25,7 +27,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Verifies a PKCS#7 message that signs a module's bytes, as a kernel does: against keys that are
- * trusted by themselves, or have signed certificates in the message.
+ * trusted by themselves, or have signed certificates in the message. Unlike a kernel it looks at the
+ * first 64 signatures and certificates of a message alone, and passes over the others.
  *
  * @kernel certs/system_keyring.c, verify_pkcs7_message_sig()
  * @kernel crypto/asymmetric_keys/pkcs7_verify.c, pkcs7_verify()
@@ -67,15 +70,21 @@ final class Pkcs7Verifier {
     /** One signature of the message. */
     private record Signature(TrustedKey.Id id, SignatureHash hash, boolean rsa, Bytes bytes) {}
 
+    /** Signatures, and certificates, that are looked at; more take time and nothing else. */
+    private static final int MOST = 64;
+
     private final TrustedKeys keys;
     private final KernelVersion version;
+    private final Bytes content;
     private final List<TrustedKey> certificates = new ArrayList<>();
     private final List<Signature> signatures = new ArrayList<>();
+    private final Map<SignatureHash, Bytes> hashes = new EnumMap<>(SignatureHash.class);
     private boolean hasAttributes;
 
-    private Pkcs7Verifier(TrustedKeys keys, KernelVersion version) {
+    private Pkcs7Verifier(TrustedKeys keys, KernelVersion version, Bytes content) {
         this.keys = keys;
         this.version = version;
+        this.content = content;
     }
 
     /**
@@ -85,14 +94,14 @@ final class Pkcs7Verifier {
      */
     static Verdict verify(TrustedKeys keys, KernelVersion version, Bytes message, Bytes content) {
         try {
-            new Pkcs7Verifier(keys, version).verify(message, content);
+            new Pkcs7Verifier(keys, version, content).verify(message);
             return Verdict.VALID;
         } catch (Refused refused) {
             return refused.verdict;
         }
     }
 
-    private void verify(Bytes message, Bytes content) throws Refused {
+    private void verify(Bytes message) throws Refused {
         boolean attached;
         ASN1ObjectIdentifier contentType;
         try (ASN1InputStream input = new ASN1InputStream(message.toByteArray())) {
@@ -122,8 +131,8 @@ final class Pkcs7Verifier {
                     LogLevel.WARNING,
                     "PKCS7: Invalid module sig (has authattrs)");
         }
-        verifyByCertificates(content);
-        findTrust(content);
+        verifyByCertificates();
+        findTrust();
     }
 
     // ---- reading ----
@@ -152,6 +161,9 @@ final class Pkcs7Verifier {
         for (; data.getObjectAt(at) instanceof ASN1TaggedObject tagged; at++) {
             if (tagged.hasContextTag(0)) {
                 for (ASN1Encodable certificate : ASN1Set.getInstance(tagged, false)) {
+                    if (certificates.size() == MOST) {
+                        break;
+                    }
                     certificates.add(
                             TrustedKey.read(
                                     Bytes.wrap(certificate.toASN1Primitive().getEncoded())));
@@ -207,6 +219,9 @@ final class Pkcs7Verifier {
             throw new Refused(Errno.ENOPKG);
         }
         ASN1OctetString bytes = ASN1OctetString.getInstance(signer.getObjectAt(at + 1));
+        if (signatures.size() == MOST) {
+            return;
+        }
         signatures.add(new Signature(id, hash, rsa, Bytes.wrap(bytes.getOctets())));
     }
 
@@ -218,22 +233,22 @@ final class Pkcs7Verifier {
     // ---- verifying ----
 
     /** Every signature whose certificate is in the message must be that certificate's. */
-    private void verifyByCertificates(Bytes content) throws Refused {
+    private void verifyByCertificates() throws Refused {
         if (signatures.isEmpty()) {
             throw new Refused(Errno.ENOPKG);
         }
         for (Signature signature : signatures) {
             Optional<TrustedKey> signer = certificate(signature.id());
-            if (signer.isPresent() && !made(signer.get(), signature, content)) {
+            if (signer.isPresent() && !made(signer.get(), signature)) {
                 throw new Refused(Errno.EKEYREJECTED);
             }
         }
     }
 
     /** One signature must lead to a key that is trusted. */
-    private void findTrust(Bytes content) throws Refused {
+    private void findTrust() throws Refused {
         for (Signature signature : signatures) {
-            Optional<Boolean> trusted = isTrusted(signature, content);
+            Optional<Boolean> trusted = isTrusted(signature);
             if (trusted.isPresent()) {
                 if (!trusted.get()) {
                     throw new Refused(Errno.EKEYREJECTED);
@@ -245,7 +260,7 @@ final class Pkcs7Verifier {
     }
 
     /** Whether the key that a signature leads to has made it; empty if it leads to none. */
-    private Optional<Boolean> isTrusted(Signature signature, Bytes content) {
+    private Optional<Boolean> isTrusted(Signature signature) {
         Optional<TrustedKey> step = certificate(signature.id());
         List<TrustedKey> chain = new ArrayList<>();
         while (step.isPresent() && !chain.contains(step.get())) {
@@ -254,7 +269,7 @@ final class Pkcs7Verifier {
             if (trusted.isPresent()) {
                 return Optional.of(
                         chain.isEmpty()
-                                ? made(trusted.get(), signature, content)
+                                ? made(trusted.get(), signature)
                                 : trusted.get().hasSigned(chain.get(chain.size() - 1)));
             }
             if (certificate.isSelfSigned()) {
@@ -273,12 +288,15 @@ final class Pkcs7Verifier {
                 return Optional.of(root.get().hasSigned(last));
             }
         }
-        return keys.find(signature.id()).map(key -> made(key, signature, content));
+        return keys.find(signature.id()).map(key -> made(key, signature));
     }
 
-    private static boolean made(TrustedKey key, Signature signature, Bytes content) {
+    private boolean made(TrustedKey key, Signature signature) {
         return key.isRsa() == signature.rsa()
-                && key.verifies(signature.hash(), content, signature.bytes());
+                && key.verifies(
+                        signature.hash(),
+                        hashes.computeIfAbsent(signature.hash(), hash -> hash.of(content)),
+                        signature.bytes());
     }
 
     /** Only issuer and serial number lead to a certificate in the message. */

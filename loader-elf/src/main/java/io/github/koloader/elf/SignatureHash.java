@@ -1,5 +1,6 @@
 package io.github.koloader.elf;
 
+import io.github.koloader.image.Bytes;
 import java.util.Optional;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.crypto.Digest;
@@ -105,6 +106,15 @@ enum SignatureHash {
             case SHA3_384 -> new SHA3Digest(384);
             case SHA3_512 -> new SHA3Digest(512);
         };
+    }
+
+    /** The hash of some bytes. */
+    Bytes of(Bytes content) {
+        Digest digest = digest();
+        digest.update(content.toByteArray(), 0, content.size());
+        byte[] hash = new byte[digest.getDigestSize()];
+        digest.doFinal(hash, 0);
+        return Bytes.wrap(hash);
     }
 
     @Override

@@ -20,6 +20,7 @@ import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.Extensions;
 import org.bouncycastle.crypto.Digest;
 import org.bouncycastle.crypto.Signer;
+import org.bouncycastle.crypto.digests.Prehash;
 import org.bouncycastle.crypto.params.AsymmetricKeyParameter;
 import org.bouncycastle.crypto.params.ECPublicKeyParameters;
 import org.bouncycastle.crypto.params.RSAKeyParameters;
@@ -47,6 +48,9 @@ final class TrustedKey {
 
     /** No certificate of a kernel is larger. */
     private static final int LARGEST = 1 << 14;
+
+    /** So many places that only look like a certificate are tried. */
+    private static final int MOST_TRIES = 10_000;
 
     private final Certificate certificate;
     private final IssuerAndSerial number;
@@ -113,14 +117,15 @@ final class TrustedKey {
     /** All certificates that lie anywhere in some bytes. */
     static List<TrustedKey> search(Bytes bytes) {
         List<TrustedKey> keys = new ArrayList<>();
-        for (int at = bytes.indexOf((byte) 0x30, 0); at >= 0; ) {
+        int failed = 0;
+        for (int at = bytes.indexOf((byte) 0x30, 0); at >= 0 && failed < MOST_TRIES; ) {
             int size = looksLikeCertificate(bytes, at) ? sizeOfSequence(bytes, at) : 0;
             if (size > 0) {
                 try {
                     keys.add(read(bytes.slice(at, size)));
                     at += size - 1;
                 } catch (IOException e) {
-                    size = 0; // it only looked like one
+                    failed++; // it only looked like one
                 }
             }
             at = bytes.indexOf((byte) 0x30, at + 1);
@@ -128,7 +133,7 @@ final class TrustedKey {
         return keys;
     }
 
-    /** Two sequences that begin together, the second with a version. */
+    /** Two sequences that begin together, the second shorter and with a version. */
     private static boolean looksLikeCertificate(Bytes bytes, int at) {
         return at + 13 <= bytes.size()
                 && (bytes.get(at + 1) & 0xff) == 0x82
@@ -137,7 +142,8 @@ final class TrustedKey {
                 && (bytes.get(at + 8) & 0xff) == 0xa0
                 && bytes.get(at + 9) == 3
                 && bytes.get(at + 10) == 2
-                && bytes.get(at + 11) == 1;
+                && bytes.get(at + 11) == 1
+                && unsignedShort(bytes, at + 6) + 4 < unsignedShort(bytes, at + 2);
     }
 
     /** Bytes of a sequence whose length takes two bytes; 0 if it is none. */
@@ -145,8 +151,12 @@ final class TrustedKey {
         if (at + 4 > bytes.size() || bytes.get(at) != 0x30 || (bytes.get(at + 1) & 0xff) != 0x82) {
             return 0;
         }
-        int size = 4 + ((bytes.get(at + 2) & 0xff) << 8 | bytes.get(at + 3) & 0xff);
+        int size = 4 + unsignedShort(bytes, at + 2);
         return size <= LARGEST && size <= bytes.size() - at ? size : 0;
+    }
+
+    private static int unsignedShort(Bytes bytes, int at) {
+        return (bytes.get(at) & 0xff) << 8 | bytes.get(at + 1) & 0xff;
     }
 
     static TrustedKey read(Bytes der) throws IOException {
@@ -218,16 +228,20 @@ final class TrustedKey {
                         hash ->
                                 verifies(
                                         hash,
-                                        other.signedPart,
+                                        hash.of(other.signedPart),
                                         Bytes.wrap(other.certificate.getSignature().getOctets())))
                 .isPresent();
     }
 
-    /** Whether this key has made a signature: RSA as PKCS #1 v1.5 has it, or ECDSA. */
-    boolean verifies(SignatureHash hash, Bytes content, Bytes signature) {
+    /**
+     * Whether this key has made a signature: RSA as PKCS #1 v1.5 has it, or ECDSA.
+     *
+     * @param hashed the hash of what was signed
+     */
+    boolean verifies(SignatureHash hash, Bytes hashed, Bytes signature) {
         try {
             AsymmetricKeyParameter key = publicKey();
-            Digest digest = hash.digest();
+            Digest digest = Prehash.forDigest(hash.digest());
             Signer signer;
             if (key instanceof RSAKeyParameters rsa) {
                 if (signature.size() != (rsa.getModulus().bitLength() + 7) / 8) {
@@ -240,8 +254,7 @@ final class TrustedKey {
                 return false;
             }
             signer.init(false, key);
-            byte[] bytes = content.toByteArray();
-            signer.update(bytes, 0, bytes.length);
+            signer.update(hashed.toByteArray(), 0, hashed.size());
             return signer.verifySignature(signature.toByteArray());
         } catch (IOException | RuntimeException e) {
             // a key or a signature that there cannot be; Bouncy Castle answers with several kinds

@@ -292,6 +292,81 @@ final class TrustedKeysTest {
                 .isEqualTo(verdict(Errno.EKEYREJECTED));
     }
 
+    /** A certificate with other bytes in one place, of the same length. */
+    private static Bytes changed(SigningKeys keys, byte[] old, byte[] now) {
+        byte[] bytes = keys.certificate().toByteArray();
+        String text = keys.certificate().toLatin1();
+        int at = text.lastIndexOf(Bytes.wrap(old).toLatin1());
+        assertThat(at).isPositive();
+        System.arraycopy(now, 0, bytes, at, now.length);
+        return Bytes.wrap(bytes);
+    }
+
+    /** An authority key identifier whose content is a number and not a key's. */
+    private static Bytes withoutAuthority() {
+        // the sequence of the extension's value, with the tag of a set
+        return changed(
+                SigningKeys.CHILD,
+                new byte[] {4, 24, 0x30, 22, (byte) 0x80, 20},
+                new byte[] {4, 24, 0x31, 22, (byte) 0x80, 20});
+    }
+
+    /** A name's part that is a set of nothing that it can be. */
+    private static Bytes withoutSubject() {
+        return changed(
+                SigningKeys.RSA,
+                new byte[] {6, 3, 0x55, 4, 3, 0x0c},
+                new byte[] {4, 3, 0x55, 4, 3, 0x0c});
+    }
+
+    @Test
+    void aMalformedPartIsFoundWhenACertificateIsRead() throws IOException {
+        for (Bytes malformed : new Bytes[] {withoutAuthority(), withoutSubject()}) {
+            assertThatIOException().isThrownBy(() -> TrustedKeys.of(malformed));
+            ASN1Encodable[] data = data(SigningKeys.CHILD.signer());
+            DERSequence message =
+                    message(
+                            data[0],
+                            data[1],
+                            data[2],
+                            new DERTaggedObject(
+                                    false,
+                                    0,
+                                    new DERSet(
+                                            ASN1Primitive.fromByteArray(malformed.toByteArray()))),
+                            data[3]);
+            assertThat(verify(SigningKeys.RSA.trusted(), message))
+                    .isEqualTo(verdict(Errno.EBADMSG));
+        }
+    }
+
+    @Test
+    void manySignaturesTakeNoTime() throws IOException {
+        ASN1Encodable[] data = data(SigningKeys.RSA.signer());
+        ASN1Encodable[] signers = new ASN1Encodable[65];
+        java.util.Arrays.fill(signers, new DERSequence(signer(data)));
+        // a set is sorted when it is encoded, and the longer name comes last
+        signers[64] = new DERSequence(signer(data(SigningKeys.OTHER.signer())));
+        data[3] = new DERSet(signers);
+        assertThat(verify(SigningKeys.OTHER.trusted(), message(data)))
+                .isEqualTo(verdict(Errno.ENOKEY));
+        data[3] = new DERSet(java.util.Arrays.copyOfRange(signers, 1, 65));
+        assertThat(verify(SigningKeys.OTHER.trusted(), message(data))).isEqualTo(Verdict.VALID);
+    }
+
+    @Test
+    void whatOnlyLooksLikeCertificatesTakesNoTime() throws IOException {
+        byte[] header = {0x30, (byte) 0x82, 0x3f, 0, 0x30, (byte) 0x82, 0x3e, 0, (byte) 0xa0, 3, 2, 1};
+        byte[] kernel = new byte[4 << 20];
+        for (int at = 0; at + 13 <= kernel.length; at += 13) {
+            System.arraycopy(header, 0, kernel, at, header.length);
+        }
+        Path file = Files.write(directory.resolve("headers"), kernel);
+        org.junit.jupiter.api.Assertions.assertTimeout(
+                java.time.Duration.ofSeconds(30),
+                () -> assertThat(TrustedKeys.builtInto(file).subjects()).isEmpty());
+    }
+
     // ---- certificates in the message ----
 
     private static DERSequence withCertificates(SigningKeys signedBy, SigningKeys... others)

@@ -41,12 +41,17 @@ public final class KernelDecompressor {
      */
     public static Bytes unpack(
             Bytes file, KernelConfig config, Architecture architecture, long limit) {
-        return switch (config.moduleCompression()) {
-            case "" -> throw ElfFailures.cannotDecompress();
-            case "gzip" -> gzip(file, limit);
-            case "xz" -> XzModule.unpack(file, limit, filters(config, architecture));
-            default -> zstd(file, limit);
-        };
+        try {
+            return switch (config.moduleCompression()) {
+                case "" -> throw ElfFailures.cannotDecompress();
+                case "gzip" -> gzip(file, limit);
+                case "xz" -> XzModule.unpack(file, limit, filters(config, architecture));
+                default -> zstd(file, limit);
+            };
+        } catch (OutOfMemoryError e) {
+            // where this host has no memory for it, a kernel has none either
+            throw ElfFailures.noMemory(file.size()).causedBy(e);
+        }
     }
 
     /**
@@ -90,7 +95,7 @@ public final class KernelDecompressor {
         Inflater inflater = new Inflater(true);
         try {
             inflater.setInput(packed);
-            ByteArrayOutputStream unpacked = new ByteArrayOutputStream(packed.length * 2);
+            ByteArrayOutputStream unpacked = new ByteArrayOutputStream();
             byte[] part = new byte[1 << 16];
             while (!inflater.finished()) {
                 int count = inflater.inflate(part);
@@ -115,7 +120,7 @@ public final class KernelDecompressor {
         byte[] packed = file.toByteArray();
         checkZstdHeader(packed, limit);
         int length = sizeOfFirstFrame(packed);
-        ByteArrayOutputStream unpacked = new ByteArrayOutputStream(length * 3);
+        ByteArrayOutputStream unpacked = new ByteArrayOutputStream();
         try (ZstdInputStreamNoFinalizer frame =
                 new ZstdInputStreamNoFinalizer(new ByteArrayInputStream(packed, 0, length))) {
             frame.setContinuous(true);

@@ -24,8 +24,16 @@ public final class KernelPayload implements Iterator<Bytes> {
     private static final byte[] PE = {'P', 'E', 0, 0};
     private static final int PE_OFFSET = 0x3c;
     private static final int PE32_PLUS = 0x20b;
-    private static final int LIMIT = 1 << 28;
+    private static final int LIMIT = 1 << 27;
     private static final int MEMORY_KIB = 1 << 18;
+
+    /** What only looks packed costs time: how much of it is tried, in bytes that are unpacked. */
+    private static final long WORK = 1L << 30;
+
+    /** What a try costs apart from that; for xz it may be an array for a large dictionary. */
+    private static final int TRY = 1 << 16;
+
+    private static final int XZ_TRY = 1 << 24;
 
     /** Less than this is no kernel. */
     private static final int SMALLEST = 1 << 18;
@@ -34,6 +42,7 @@ public final class KernelPayload implements Iterator<Bytes> {
     private final byte[] array;
     private int at = -1;
     private Bytes next;
+    private long work;
 
     private KernelPayload(Bytes file) {
         this.file = file;
@@ -67,7 +76,7 @@ public final class KernelPayload implements Iterator<Bytes> {
 
     @Override
     public boolean hasNext() {
-        while (next.isEmpty() && ++at < file.size()) {
+        while (next.isEmpty() && work < WORK && ++at < file.size()) {
             next = unpack();
         }
         return !next.isEmpty();
@@ -94,6 +103,15 @@ public final class KernelPayload implements Iterator<Bytes> {
         if (!gzip && !xz && !file.matches(at, ZSTD)) {
             return Bytes.EMPTY;
         }
+        work += xz ? XZ_TRY : TRY;
+        try {
+            return unpack(gzip, xz);
+        } catch (OutOfMemoryError e) {
+            return Bytes.EMPTY; // no kernel needs as much
+        }
+    }
+
+    private Bytes unpack(boolean gzip, boolean xz) {
         ByteArrayOutputStream unpacked = new ByteArrayOutputStream();
         InputStream packed = new ByteArrayInputStream(array, at, array.length - at);
         try (InputStream in =
@@ -105,6 +123,7 @@ public final class KernelPayload implements Iterator<Bytes> {
             byte[] part = new byte[1 << 16];
             for (int count; (count = in.read(part)) >= 0 && unpacked.size() < LIMIT; ) {
                 unpacked.write(part, 0, count);
+                work += count;
             }
         } catch (IOException e) {
             // What follows the packed kernel is taken for more of it; what came before counts.
