@@ -241,7 +241,7 @@ final class SignatureCheck {
                 key.get()
                         .verifies(
                                 OLD_HASHES[hash],
-                                file.slice(0, length),
+                                OLD_HASHES[hash].of(file.slice(0, length)),
                                 file.slice(signatureAt + 2, (int) size - 2));
         return verified ? Optional.empty() : Optional.of(Errno.EKEYREJECTED);
     }
