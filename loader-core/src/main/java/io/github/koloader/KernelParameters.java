@@ -5,7 +5,9 @@ import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.internal.params.KernelArguments;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The parameters of what is built in: parses a kernel command line for those of one level. Belongs
@@ -29,6 +31,7 @@ public final class KernelParameters {
 
     private final Kernel kernel;
     private final List<BuiltInParameter> parameters = new ArrayList<>();
+    private final Map<String, BuiltInParameter> byName = new HashMap<>();
 
     /**
      * No parameters yet.
@@ -47,6 +50,7 @@ public final class KernelParameters {
      */
     public KernelParameters add(BuiltInParameter parameter) {
         parameters.add(requireNonNull(parameter));
+        byName.putIfAbsent(KernelArguments.folded(parameter.name()), parameter);
         return this;
     }
 
@@ -106,6 +110,6 @@ public final class KernelParameters {
      */
     public java.util.Optional<String> parse(
             String who, String commandLine, int level, Unknown unknown) {
-        return KernelArguments.parse(kernel.state(), parameters, who, commandLine, level, unknown);
+        return KernelArguments.parse(kernel.state(), byName, who, commandLine, level, unknown);
     }
 }

@@ -127,8 +127,24 @@ public final class LoadException extends RuntimeException {
         return message == null ? "" : message;
     }
 
+    /** Characters after which the message has no more lines; {@link #lines} has all. */
+    private static final int LONGEST_MESSAGE = 4096;
+
     private static String describe(String name, List<LogLine> lines) {
-        return lines.isEmpty() ? name : name + ": " + join(lines);
+        if (lines.isEmpty()) {
+            return name;
+        }
+        StringBuilder text = new StringBuilder(name).append(": ").append(lines.get(0).text());
+        for (int i = 1; i < lines.size(); i++) {
+            if (text.length() > LONGEST_MESSAGE) {
+                return text.append("\n... and ")
+                        .append(lines.size() - i)
+                        .append(" more")
+                        .toString();
+            }
+            text.append('\n').append(lines.get(i).text());
+        }
+        return text.toString();
     }
 
     private static String join(List<LogLine> lines) {

@@ -9,7 +9,7 @@ import io.github.koloader.ParameterType;
 import io.github.koloader.Taint;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.Warnings;
-import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -19,14 +19,14 @@ import java.util.Optional;
  */
 public final class KernelArguments extends ArgumentParser {
     private final String who;
-    private final List<BuiltInParameter> parameters;
+    private final Map<String, BuiltInParameter> parameters;
     private final int level;
     private final Unknown unknown;
 
     private KernelArguments(
             KernelState kernel,
             String who,
-            List<BuiltInParameter> parameters,
+            Map<String, BuiltInParameter> parameters,
             int level,
             Unknown unknown) {
         super(kernel);
@@ -36,16 +36,25 @@ public final class KernelArguments extends ArgumentParser {
         this.unknown = unknown;
     }
 
-    /** Parses a command line for one level; what follows {@code --} is returned. */
+    /**
+     * Parses a command line for one level; what follows {@code --} is returned.
+     *
+     * @param parameters the first of each name, by {@link #folded} name
+     */
     public static Optional<String> parse(
             KernelState kernel,
-            List<BuiltInParameter> parameters,
+            Map<String, BuiltInParameter> parameters,
             String who,
             String commandLine,
             int level,
             Unknown unknown) {
         KernelArguments arguments = new KernelArguments(kernel, who, parameters, level, unknown);
         return Optional.ofNullable(arguments.parse(who, TextBuffer.of(commandLine)).rest());
+    }
+
+    /** A name as it is compared: a dash and an underscore are the same. */
+    public static String folded(String name) {
+        return name.replace('-', '_');
     }
 
     /** Reads values as a setter of that type does. */
@@ -71,11 +80,9 @@ public final class KernelArguments extends ArgumentParser {
 
     @Override
     int set(TextBuffer text, int name, int value) {
-        String word = text.text(name).replace('-', '_');
-        for (BuiltInParameter parameter : parameters) {
-            if (parameter.name().replace('-', '_').equals(word)) {
-                return parameter.level() == level ? set(parameter, text, value) : 0;
-            }
+        BuiltInParameter parameter = parameters.get(folded(text.text(name)));
+        if (parameter != null) {
+            return parameter.level() == level ? set(parameter, text, value) : 0;
         }
         if (kernel.dynamicDebug.prints(DynamicDebug.Site.PARSE_ONE)) {
             kernel.log.add(Warnings.unknownDebug(who, text.text(name), text.textOrNull(value)));

@@ -6,6 +6,10 @@ import io.github.koloader.internal.Failures;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Warnings;
 import io.github.koloader.memory.AddressFaultException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,8 +22,24 @@ public final class ModuleArguments extends ArgumentParser {
 
     private final ParameterAccess access;
     private final LoadedModule module;
+
+    /** Entries and bytes of names that are looked at one by one before names are indexed. */
+    private static final long SMALL = 1 << 16;
+
+    /** Bytes of names that are looked at in all: words × names is the product of two sizes. */
+    private static final long MOST = 1 << 24;
+
     private final long table;
     private final int count;
+
+    /** What has been looked at. */
+    private long looks;
+
+    /** The first entry of each name, once there is much to look at. */
+    private @Nullable Map<String, Integer> byName;
+
+    /** Entries whose names cannot be read, or not to their ends; in order. */
+    private final List<Integer> unreadable = new ArrayList<>();
 
     private ModuleArguments(ParameterAccess access, long table, int count) {
         super(access.kernel);
@@ -66,13 +86,73 @@ public final class ModuleArguments extends ArgumentParser {
 
     @Override
     int set(TextBuffer text, int name, int value) {
-        for (int i = 0; i < count; i++) {
-            long entry = table + (long) i * access.layout.entrySize();
-            if (access.isNamed(access.word(entry), text, name)) {
-                return access.set(entry, text, value, this::say);
+        int found = find(text, name);
+        return found < 0
+                ? unknown(text, name, value)
+                : access.set(entry(found), text, value, this::say);
+    }
+
+    private long entry(int index) {
+        return table + (long) index * access.layout.entrySize();
+    }
+
+    /** Index of the first entry of that name, or −1. */
+    private int find(TextBuffer text, int name) {
+        int end = text.end(name);
+        if (byName == null && looks > SMALL) {
+            byName = index(text.bytes.length - name);
+        }
+        if (byName != null) {
+            Integer known = byName.get(text.text(name).replace('-', '_'));
+            int before = known == null ? count : known;
+            for (int i : unreadable) {
+                if (i >= before) {
+                    break;
+                }
+                if (isNamed(i, text, name, end)) { // or it is a fault, as it is for Linux
+                    return i;
+                }
+            }
+            if (known == null || isNamed(known, text, name, end)) {
+                return known == null ? -1 : known;
             }
         }
-        return unknown(text, name, value);
+        for (int i = 0; i < count; i++) { // a name that was indexed may have been overwritten
+            if (isNamed(i, text, name, end)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    private boolean isNamed(int index, TextBuffer text, int name, int end) {
+        int same = access.sameBytes(access.word(entry(index)), text, name, end);
+        look(same + 1L);
+        return same > end - name;
+    }
+
+    private void look(long bytes) {
+        looks += bytes;
+        if (looks > MOST) {
+            throw new WildParameterException("too many names are too long");
+        }
+    }
+
+    /** Reads each name once; those of {@code limit} bytes are longer than any word. */
+    private Map<String, Integer> index(int limit) {
+        looks = 0;
+        Map<String, Integer> index = new HashMap<>();
+        for (int i = 0; i < count; i++) {
+            try {
+                String name = access.folded(access.word(entry(i)), limit, this::look);
+                if (name.length() < limit) {
+                    index.putIfAbsent(name, i);
+                }
+            } catch (AddressFaultException e) { // a fault when a word gets as far
+                unreadable.add(i);
+            }
+        }
+        return index;
     }
 
     private int unknown(TextBuffer text, int name, int value) {

@@ -24,6 +24,7 @@ import io.github.koloader.memory.AddressSpace;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -116,16 +117,41 @@ public final class ParameterAccess {
         return memory.readText(new Address(address), LONGEST_NAME);
     }
 
-    /** Whether the name at that address is that one, if dashes are underscores. */
-    boolean isNamed(long address, TextBuffer text, int name) {
-        int length = text.end(name) - name;
-        for (int i = 0; i <= length; i++) {
-            int one = fold(memory.readByte(new Address(address + i)));
-            if (one != fold(text.bytes[name + i] & 0xff)) {
-                return false;
-            }
+    /**
+     * Looks at whether the name at that address is that one, if dashes are underscores.
+     *
+     * @param end index of the NUL that ends {@code name}
+     * @return how many bytes are the same: with the NUL if all of them are
+     */
+    int sameBytes(long address, TextBuffer text, int name, int end) {
+        int same = 0;
+        while (name + same <= end
+                && fold(memory.readByte(new Address(address + same)))
+                        == fold(text.bytes[name + same] & 0xff)) {
+            same++;
         }
-        return true;
+        return same;
+    }
+
+    /**
+     * The text at that address, with underscores for dashes, of so many bytes at the most.
+     *
+     * @param looked is told how many bytes were looked at, even if the next one is a fault
+     */
+    String folded(long address, int limit, LongConsumer looked) {
+        StringBuilder text = new StringBuilder();
+        try {
+            while (text.length() < limit) {
+                int next = memory.readByte(new Address(address + text.length()));
+                if (next == 0) {
+                    break;
+                }
+                text.append((char) fold(next));
+            }
+        } finally {
+            looked.accept(text.length() + 1L);
+        }
+        return text.toString();
     }
 
     /** A dash and an underscore are the same in a name. */

@@ -13,9 +13,13 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.LoadedModule.Sysfs;
 import io.github.koloader.internal.Placement;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +41,9 @@ public final class SysModule implements SysfsTree {
     private final Viewer viewer;
     private final int wordSize;
     private final long page;
+
+    /** Nodes by path, during a copy; otherwise {@code null}. */
+    private @Nullable Map<String, Node> listed;
 
     /** The tree of a kernel as somebody sees it. */
     public SysModule(KernelState kernel, Viewer viewer) {
@@ -68,6 +75,9 @@ public final class SysModule implements SysfsTree {
         List<Entry> entries = new ArrayList<>();
         for (Node child : node.children.get()) {
             entries.add(child.entry);
+            if (listed != null) {
+                listed.putIfAbsent(child.entry.path(), child);
+            }
         }
         return List.copyOf(entries);
     }
@@ -102,7 +112,23 @@ public final class SysModule implements SysfsTree {
         return node;
     }
 
+    /** Keeps what each directory has while it is copied: it is not made again for each child. */
+    @Override
+    public void copyTo(Path directory) throws IOException {
+        Map<String, Node> outer = listed;
+        listed = new HashMap<>();
+        try {
+            SysfsTree.super.copyTo(directory);
+        } finally {
+            listed = outer;
+        }
+    }
+
     private @Nullable Node find(String path) {
+        Node known = listed == null ? null : listed.get(path);
+        if (known != null) {
+            return known;
+        }
         if (path.isEmpty()) {
             return directory("", this::modules);
         }

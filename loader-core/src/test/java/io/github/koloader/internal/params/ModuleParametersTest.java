@@ -951,4 +951,46 @@ final class ModuleParametersTest {
                     .isEqualTo(Errno.ENODEV);
         }
     }
+
+    private static ParameterModule many(int count, String prefix, boolean numbered) {
+        ParameterModule module = ParameterModule.plain().standard("i-n", "int");
+        for (int i = 0; i < count; i++) {
+            module.integerAt(numbered ? prefix + i : prefix, 0);
+        }
+        return module;
+    }
+
+    @Test
+    @Timeout(60)
+    void manyWordsAndManyParametersAreNoProduct() {
+        ParameterModule module = many(20_000, "p", true);
+        Module loaded = load(module, "i_n=1 " + "a ".repeat(400_000) + "i-n=2 i_n=3");
+        assertThat(shown(loaded, "i-n")).isEqualTo("3");
+    }
+
+    @Test
+    @Timeout(60)
+    void longNamesAreNotComparedForEver() {
+        ParameterModule module = many(2_000, "x".repeat(60_000), false);
+        String words = ("x".repeat(50_000) + " ").repeat(20);
+        LoadException refusal = refusal(module, words);
+        assertThat(refusal.errno()).isEqualTo(Errno.EFAULT);
+        assertThat(refusal).hasMessageContaining("too many names are too long");
+    }
+
+    @Test
+    void aWildNameIsAFaultOnlyIfAWordGetsThere() {
+        String words = "i=1 ".repeat(40_000);
+        ParameterModule module = ParameterModule.plain().standard("i", "int").wild(12345, 0, 0);
+        assertThat(refusal(module, words + "i=x").errno()).isEqualTo(Errno.EINVAL);
+        assertThat(refusal(module, words + "i=x other i=2").errno()).isEqualTo(Errno.EFAULT);
+    }
+
+    @Test
+    void theMessageOfManyErrorsIsNotLong() {
+        LoadException refusal =
+                refusal(ParameterModule.plain().standard("i", "int"), "i=x ".repeat(10_000));
+        assertThat(refusal.lines()).hasSize(10_000);
+        assertThat(refusal.getMessage()).hasSizeLessThan(6000).endsWith(" more");
+    }
 }

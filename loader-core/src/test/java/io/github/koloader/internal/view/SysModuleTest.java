@@ -24,10 +24,14 @@ import io.github.koloader.image.ModuleImage;
 import io.github.koloader.image.Section;
 import io.github.koloader.image.SectionFlags;
 import io.github.koloader.image.SectionType;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -439,5 +443,22 @@ final class SysModuleTest {
                 .extracting(SysfsTree.Entry::path)
                 .contains("m/sections/a/b");
         assertThat(refusal(tree, "m/sections/a/b")).isEqualTo(Errno.ENOENT);
+    }
+
+    @Test
+    @Timeout(60)
+    void aCopyOfManySectionsIsNotQuadratic(@TempDir Path directory) throws IOException {
+        Kernel kernel = kernel();
+        ImageBuilder image = Images.module("m");
+        for (int i = 0; i < 5_000; i++) {
+            image.section(Images.data(".data." + i, 8));
+        }
+        kernel.load(image.build(), "");
+        SysfsTree tree = kernel.sysModule();
+        tree.copyTo(directory.resolve("copy"));
+        assertThat(directory.resolve("copy/m/sections/.data.4999"))
+                .hasContent(tree.text("m/sections/.data.4999"));
+        kernel.unload("m");
+        assertThat(tree.entry("m/sections")).isEmpty();
     }
 }
