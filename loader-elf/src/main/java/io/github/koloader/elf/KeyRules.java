@@ -39,8 +39,7 @@ final class KeyRules {
      */
     static void check(SubjectPublicKeyInfo info) throws IOException {
         if (isRsa(info.getAlgorithm())) {
-            RSAPublicKey key =
-                    RSAPublicKey.getInstance(info.parsePublicKey());
+            RSAPublicKey key = RSAPublicKey.getInstance(info.parsePublicKey());
             checkRsa(key.getModulus(), key.getPublicExponent());
         } else {
             checkCurve(info.getAlgorithm());

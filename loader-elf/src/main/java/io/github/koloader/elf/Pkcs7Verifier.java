@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Verifies a PKCS#7 message that signs a module's bytes, as a kernel does: against keys that are
- * trusted by themselves, or have signed certificates in the message. Unlike a kernel it looks at the
- * first 64 signatures and certificates of a message alone, and passes over the others.
+ * trusted by themselves, or have signed certificates in the message. Unlike a kernel it looks at
+ * the first 64 signatures and certificates of a message alone, and passes over the others.
  *
  * @kernel certs/system_keyring.c, verify_pkcs7_message_sig()
  * @kernel crypto/asymmetric_keys/pkcs7_verify.c, pkcs7_verify()

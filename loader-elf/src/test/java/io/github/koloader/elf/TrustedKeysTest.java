@@ -356,7 +356,9 @@ final class TrustedKeysTest {
 
     @Test
     void whatOnlyLooksLikeCertificatesTakesNoTime() throws IOException {
-        byte[] header = {0x30, (byte) 0x82, 0x3f, 0, 0x30, (byte) 0x82, 0x3e, 0, (byte) 0xa0, 3, 2, 1};
+        byte[] header = {
+            0x30, (byte) 0x82, 0x3f, 0, 0x30, (byte) 0x82, 0x3e, 0, (byte) 0xa0, 3, 2, 1
+        };
         byte[] kernel = new byte[4 << 20];
         for (int at = 0; at + 13 <= kernel.length; at += 13) {
             System.arraycopy(header, 0, kernel, at, header.length);
