@@ -267,7 +267,7 @@ public final class SystemCalls {
 
     private void finit(@Nullable FileChannel file, int flags, @Nullable String parameters)
             throws IOException {
-        Bytes bytes = read(file);
+        Bytes bytes = readRegular(file);
         if ((flags & MODULE_INIT_COMPRESSED_FILE) != 0) {
             bytes = unpack(bytes);
         }
@@ -279,6 +279,18 @@ public final class SystemCalls {
             return KernelDecompressor.unpack(bytes, config, kernel.architecture(), MEMORY);
         } catch (LoadException e) {
             kernel.log().addAll(e.lines());
+            throw e;
+        }
+    }
+
+    /** A channel does not tell what it is open for until it is read. */
+    private Bytes readRegular(@Nullable FileChannel file) throws IOException {
+        try {
+            return read(file);
+        } catch (IOException e) {
+            if ("Is a directory".equals(e.getMessage())) {
+                throw ElfFailures.notRegular().causedBy(e);
+            }
             throw e;
         }
     }

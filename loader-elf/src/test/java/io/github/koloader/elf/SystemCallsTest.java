@@ -84,6 +84,14 @@ final class SystemCallsTest {
     }
 
     @Test
+    void aChannelOfADirectoryIsInvalid() throws IOException {
+        try (FileChannel channel = FileChannel.open(directory)) {
+            assertThat(SystemCalls.of(linux6_1()).finitModule(channel, 0, "").errno())
+                    .isEqualTo(Errno.EINVAL.number());
+        }
+    }
+
+    @Test
     void aShortFileIsNamedButShortMemoryIsNot() throws IOException {
         Path file = file(Arrays.copyOf(MODULE, 4));
         Result result = SystemCalls.of(linux6_1()).finitModule(file, 0, "");
