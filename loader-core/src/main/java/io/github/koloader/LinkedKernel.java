@@ -64,6 +64,9 @@ public final class LinkedKernel {
     private final List<Initcall> initcalls;
     private final Optional<AddressRange> initArea;
     private final List<Block> memory;
+    private final Map<Address, Executor> functions;
+    private final Optional<AddressRange> parameterTable;
+    private final Optional<AddressRange> setupTable;
     private final List<String> unknown;
 
     private LinkedKernel(Builder builder) {
@@ -77,6 +80,9 @@ public final class LinkedKernel {
         this.initcalls = List.copyOf(sorted);
         this.initArea = builder.initArea;
         this.memory = List.copyOf(builder.memory);
+        this.functions = Map.copyOf(builder.functions);
+        this.parameterTable = builder.parameterTable;
+        this.setupTable = builder.setupTable;
         this.unknown = List.copyOf(builder.unknown);
     }
 
@@ -150,6 +156,27 @@ public final class LinkedKernel {
         return memory;
     }
 
+    /** {@return functions that are Java, by their addresses} */
+    public Map<Address, Executor> functions() {
+        return functions;
+    }
+
+    /**
+     * {@return where its {@code struct kernel_param} are, {@code __start___param} to {@code
+     * __stop___param}}
+     */
+    public Optional<AddressRange> parameterTable() {
+        return parameterTable;
+    }
+
+    /**
+     * {@return where its {@code struct obs_kernel_param} are, {@code __setup_start} to {@code
+     * __setup_end}}
+     */
+    public Optional<AddressRange> setupTable() {
+        return setupTable;
+    }
+
     /** {@return what could not be found out, one sentence each, with the reason} */
     public List<String> unknown() {
         return unknown;
@@ -165,6 +192,9 @@ public final class LinkedKernel {
         private final List<Initcall> initcalls = new ArrayList<>();
         private Optional<AddressRange> initArea = Optional.empty();
         private final List<Block> memory = new ArrayList<>();
+        private final Map<Address, Executor> functions = new LinkedHashMap<>();
+        private Optional<AddressRange> parameterTable = Optional.empty();
+        private Optional<AddressRange> setupTable = Optional.empty();
         private final List<String> unknown = new ArrayList<>();
 
         private Builder(Architecture architecture) {
@@ -245,6 +275,40 @@ public final class LinkedKernel {
          */
         public Builder block(Block block) {
             memory.add(requireNonNull(block));
+            return this;
+        }
+
+        /**
+         * Makes a function Java: a call of that address runs it.
+         *
+         * @param address its entry, of its own
+         * @param function what is run
+         * @return this builder
+         */
+        public Builder function(Address address, Executor function) {
+            functions.put(requireNonNull(address), requireNonNull(function));
+            return this;
+        }
+
+        /**
+         * Sets where its parameters are.
+         *
+         * @param range {@code __start___param} to {@code __stop___param}
+         * @return this builder
+         */
+        public Builder parameterTable(AddressRange range) {
+            this.parameterTable = Optional.of(range);
+            return this;
+        }
+
+        /**
+         * Sets where the handlers of its options are.
+         *
+         * @param range {@code __setup_start} to {@code __setup_end}
+         * @return this builder
+         */
+        public Builder setupTable(AddressRange range) {
+            this.setupTable = Optional.of(range);
             return this;
         }
 
