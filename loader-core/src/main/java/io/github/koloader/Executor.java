@@ -1,20 +1,27 @@
 package io.github.koloader;
 
+import static java.util.Objects.requireNonNull;
+
 import io.github.koloader.internal.params.ParameterAccess;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressSpace;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
-/** What runs a module's code. The loader only says when, and at which address. */
+/**
+ * What runs code of modules, and of the kernel itself at boot. The loader only says when, and at
+ * which address.
+ */
 @FunctionalInterface
 public interface Executor {
     /**
-     * Runs a function of a module to its end.
+     * Runs a function to its end.
      *
      * @param call the function, and what it belongs to
-     * @return for init and for setters: 0, or a negative errno, as in C; for getters: the number of
-     *     bytes written, or a negative errno; what the others answer is ignored
+     * @return for init, initcalls and setters: 0, or a negative errno, as in C; for getters: the
+     *     number of bytes written, or a negative errno; for handlers of options see {@link Phase};
+     *     what the others answer is ignored, but for {@link Kernel#call}, which returns it
      */
     int call(Call call);
 
@@ -35,30 +42,52 @@ public interface Executor {
          */
         GET_PARAMETER,
         /** A parameter's own {@code free(void *arg)}. */
-        FREE_PARAMETER
+        FREE_PARAMETER,
+        /** An initcall of built-in code, at boot. */
+        INITCALL,
+        /**
+         * The handler of an {@code early_param()}, with its value: 0, or an errno. The value is 0
+         * for an option without one.
+         */
+        EARLY_OPTION,
+        /**
+         * The handler of a {@code __setup()}, with what follows its text in the word: 1 if it took
+         * the option, 0 if others are to be asked.
+         */
+        SETUP_OPTION,
+        /** {@link Kernel#call}. */
+        CALL
     }
 
     /**
      * A function to run.
      *
      * @param kernel the kernel
-     * @param module the module it belongs to
+     * @param module the module it belongs to; code that is built in belongs to none
      * @param phase why it is run
      * @param entry its address
-     * @param arguments what it is called with, pointers into {@link #memory()}; init and exit have
-     *     none
+     * @param arguments what it is called with, pointers into {@link #memory()}; init, exit and
+     *     initcalls have none
      */
-    record Call(Kernel kernel, Module module, Phase phase, Address entry, List<Address> arguments) {
+    record Call(
+            Kernel kernel,
+            @Nullable Module module,
+            Phase phase,
+            Address entry,
+            List<Address> arguments) {
         /**
          * Copies the arguments.
          *
          * @param kernel the kernel
-         * @param module the module it belongs to
+         * @param module the module it belongs to, if it belongs to one
          * @param phase why it is run
          * @param entry its address
          * @param arguments what it is called with
          */
         public Call {
+            requireNonNull(kernel);
+            requireNonNull(phase);
+            requireNonNull(entry);
             arguments = List.copyOf(arguments);
         }
 
@@ -66,12 +95,76 @@ public interface Executor {
          * A call without arguments.
          *
          * @param kernel the kernel
-         * @param module the module it belongs to
+         * @param module the module it belongs to, if it belongs to one
          * @param phase why it is run
          * @param entry its address
          */
-        public Call(Kernel kernel, Module module, Phase phase, Address entry) {
+        public Call(Kernel kernel, @Nullable Module module, Phase phase, Address entry) {
             this(kernel, module, phase, entry, List.of());
+        }
+
+        /**
+         * {@return the module it belongs to}
+         *
+         * @throws IllegalStateException if it is built in; see {@link #isBuiltIn}
+         */
+        @Override
+        public Module module() {
+            if (module == null) {
+                throw new IllegalStateException("code that is built in belongs to no module");
+            }
+            return module;
+        }
+
+        /** {@return whether it is code of the kernel itself} */
+        public boolean isBuiltIn() {
+            return module == null;
+        }
+
+        /**
+         * {@return name of the module it belongs to; of an initcall, the {@code KBUILD_MODNAME} of
+         * the code that registered it, if that is known} Of other built-in code it is empty.
+         */
+        public Optional<String> owner() {
+            return module != null
+                    ? Optional.of(module.name())
+                    : initcall().flatMap(Initcall::module);
+        }
+
+        /** {@return the entry of a table of initcalls that it is run for, if that is why} */
+        public Optional<Initcall> initcall() {
+            return phase == Phase.INITCALL
+                    ? Optional.ofNullable(kernel.state().initcall)
+                    : Optional.empty();
+        }
+
+        /** {@return name of the function, if symbols tell it} */
+        public Optional<String> function() {
+            return initcall()
+                    .map(Initcall::name)
+                    .filter(name -> !name.isEmpty())
+                    .or(
+                            () ->
+                                    kernel.symbolAt(entry)
+                                            .filter(at -> at.offset() == 0)
+                                            .map(SymbolPlace::symbol));
+        }
+
+        /**
+         * {@return the text that the handler of an option is given: the value of an early one,
+         * which may be absent, or what follows the text of a {@code __setup()}} One character a
+         * byte.
+         *
+         * @throws IllegalStateException if this is no call of such a handler
+         */
+        public Optional<String> optionValue() {
+            if (phase != Phase.EARLY_OPTION && phase != Phase.SETUP_OPTION) {
+                throw new IllegalStateException("a call of phase " + phase + " has no option");
+            }
+            Address value = arguments.get(0);
+            return value.isNull()
+                    ? Optional.empty()
+                    : Optional.of(memory().readText(value, Integer.MAX_VALUE));
         }
 
         /**
@@ -136,7 +229,7 @@ public interface Executor {
         }
 
         private ParameterAccess parameters() {
-            return new ParameterAccess(kernel.state(), module.record());
+            return new ParameterAccess(kernel.state(), module == null ? null : module.record());
         }
 
         private Address argument(Phase wanted, int index) {

@@ -21,9 +21,10 @@ final class FaultyExecutor implements Executor {
                     case SET_PARAMETER -> FaultPoint.SET_PARAMETER;
                     case GET_PARAMETER -> FaultPoint.GET_PARAMETER;
                     case FREE_PARAMETER -> FaultPoint.FREE_PARAMETER;
+                    case INITCALL, EARLY_OPTION, SETUP_OPTION, CALL -> null;
                 };
         Optional<Errno> fault =
-                point == null ? Optional.empty() : faults.at(point, call.module().name());
+                point == null ? Optional.empty() : faults.at(point, call.owner().orElse(""));
         return fault.isPresent() ? -fault.get().number() : executor.call(call);
     }
 }

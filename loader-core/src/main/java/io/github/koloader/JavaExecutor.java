@@ -22,8 +22,10 @@ import java.util.Map;
  * }</pre>
  *
  * <p>A function is bound by the name of a symbol, a local one too; the names {@code init_module}
- * and {@code cleanup_module} work for every module. What is not bound is handed to another
- * executor. Functions that set and show parameters are bound likewise:
+ * and {@code cleanup_module} work for every module. The same binding serves code that is built in,
+ * where its initcall tells the module it would be; {@link Builder#bindBuiltIn} does without that.
+ * What is not bound is handed to another executor. Functions that set and show parameters are bound
+ * likewise:
  *
  * <pre>{@code
  * .bind("hello", "set_speed", call -> call.setAs(ParameterType.UINT))
@@ -32,12 +34,14 @@ import java.util.Map;
  */
 public final class JavaExecutor implements Executor {
     private final Map<String, Map<String, Executor>> bound;
+    private final Map<String, Executor> builtIn;
     private final Executor otherwise;
 
     private JavaExecutor(Builder builder) {
         this.bound = new LinkedHashMap<>();
         builder.bound.forEach(
                 (module, functions) -> bound.put(module, new LinkedHashMap<>(functions)));
+        this.builtIn = Map.copyOf(builder.builtIn);
         this.otherwise = builder.otherwise;
     }
 
@@ -48,6 +52,19 @@ public final class JavaExecutor implements Executor {
 
     @Override
     public int call(Call call) {
+        return call.isBuiltIn() ? callBuiltIn(call) : callModule(call);
+    }
+
+    private int callBuiltIn(Call call) {
+        String function = call.function().orElse("");
+        Executor java = bound.getOrDefault(call.owner().orElse(""), Map.of()).get(function);
+        if (java == null) {
+            java = builtIn.getOrDefault(function, otherwise);
+        }
+        return java.call(call);
+    }
+
+    private int callModule(Call call) {
         for (Map.Entry<String, Executor> function :
                 bound.getOrDefault(call.module().name(), Map.of()).entrySet()) {
             Address address = call.module().addressOf(function.getKey()).orElse(null);
@@ -68,6 +85,7 @@ public final class JavaExecutor implements Executor {
     /** Collects bindings. */
     public static final class Builder {
         private final Map<String, Map<String, Executor>> bound = new LinkedHashMap<>();
+        private final Map<String, Executor> builtIn = new LinkedHashMap<>();
         private Executor otherwise = new RecordingExecutor();
 
         private Builder() {}
@@ -86,6 +104,19 @@ public final class JavaExecutor implements Executor {
                     bound.computeIfAbsent(module, key -> new LinkedHashMap<>())
                             .putIfAbsent(function, requireNonNull(java));
             checkArgument(before == null, "%s of %s is bound already", function, module);
+            return this;
+        }
+
+        /**
+         * Binds a function of the kernel itself: an initcall or the handler of an option.
+         *
+         * @param function its name
+         * @param java what to run; its answer is the function's
+         * @return this builder
+         */
+        public Builder bindBuiltIn(String function, Executor java) {
+            Executor before = builtIn.putIfAbsent(function, requireNonNull(java));
+            checkArgument(before == null, "%s is bound already", function);
             return this;
         }
 

@@ -9,6 +9,8 @@ import io.github.koloader.internal.ExportIndex;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Stubs;
+import io.github.koloader.internal.boot.BootSequence;
+import io.github.koloader.internal.boot.InitMemory;
 import io.github.koloader.internal.load.LoadSequence;
 import io.github.koloader.internal.load.Unload;
 import io.github.koloader.internal.view.ProcModules;
@@ -47,6 +49,9 @@ import org.jspecify.annotations.Nullable;
 public final class Kernel {
     private final KernelState state;
     private final Registry registry = new Registry();
+    private final KernelParameters parameters = new KernelParameters(this);
+    private final BootOptions bootOptions = new BootOptions();
+    private boolean booted;
 
     private Kernel(Builder builder) {
         Architecture architecture = builder.architecture;
@@ -66,7 +71,7 @@ public final class Kernel {
         AddressRange stubs =
                 builder.strict
                         ? new AddressRange(Address.NULL, 0)
-                        : architecture.kernelText(config);
+                        : behind(builder.linked(), architecture.kernelText(config));
         this.state =
                 new KernelState(
                         this,
@@ -74,21 +79,45 @@ public final class Kernel {
                         architecture,
                         new AddressSpace(architecture.encoding()),
                         allocator,
-                        builder.faults == null
-                                ? builder.executor
-                                : new FaultyExecutor(builder.executor, builder.faults),
+                        executor(builder),
                         KernelLog.of(config, builder.clock),
                         builder.observer,
                         builder.faults,
-                        new ExportIndex(builder.symbols),
+                        new ExportIndex(builder.symbols()),
                         new Stubs(stubs),
                         builder.memoryLimit,
-                        builder.kallsyms,
+                        builder.kallsyms(),
+                        builder.linked(),
                         Module::new);
+        InitMemory.map(state);
+        parameters.add(
+                "initcall_debug",
+                -1,
+                ParameterType.BOOL,
+                value -> state.initcallDebug = value != 0);
         state.taintedBefore(builder.taints);
         if (config.kconfig("CONFIG_RANDSTRUCT", false) && config.atLeast(4, 13)) {
             state.taint(Taint.RANDSTRUCT);
         }
+    }
+
+    /** The part of the kernel's text that a linked kernel leaves free. */
+    private static AddressRange behind(LinkedKernel linked, AddressRange text) {
+        Address start = text.start();
+        for (LinkedKernel.Block block : linked.memory()) {
+            Address end = block.range().end();
+            if (text.contains(block.start()) && end.compareTo(start) > 0) {
+                start = end;
+            }
+        }
+        return text.contains(start)
+                ? AddressRange.between(start.value(), text.end().value())
+                : new AddressRange(start, 0);
+    }
+
+    private static Executor executor(Builder builder) {
+        Executor executor = new BuiltInExecutor(builder.executor, builder.linked().functions());
+        return builder.faults == null ? executor : new FaultyExecutor(executor, builder.faults);
     }
 
     KernelState state() {
@@ -150,6 +179,83 @@ public final class Kernel {
     public void forceUnload(String name) {
         Unload.run(state, name, true);
     }
+
+    // ---- what is built in ----
+
+    /** {@return what is built in; a kernel without any unless the builder was given one} */
+    public LinkedKernel linked() {
+        return state.linked;
+    }
+
+    /**
+     * {@return parameters of built-in code that are kept in Java; to be added before {@link #boot}}
+     */
+    public KernelParameters parameters() {
+        return parameters;
+    }
+
+    /** {@return handlers of other words on the command line; to be added before {@link #boot}} */
+    public BootOptions bootOptions() {
+        return bootOptions;
+    }
+
+    /** {@return the processor, as functions have left it} */
+    public Processor processor() {
+        return state.processor;
+    }
+
+    /**
+     * Logs each initcall, and init of each module, from now on, or does so no more: what {@code
+     * initcall_debug} on the command line does.
+     *
+     * @param on whether to
+     */
+    public void initcallDebug(boolean on) {
+        state.initcallDebug = on;
+    }
+
+    /**
+     * Boots: parses the command line, runs the initcalls of the {@linkplain Builder#linked linked
+     * kernel} level by level, and frees its init memory. What initcalls answer stops nothing.
+     *
+     * <p>In the log are the version, if it is known, the command line, and what Linux says of both
+     * and of initcalls; with {@code initcall_debug} each call. Code that runs asynchronously on
+     * Linux is not modelled: a function runs to its end.
+     *
+     * @param commandLine words, separated by blanks; one character a byte
+     * @return what was run, and what is left for init
+     * @throws IllegalStateException if it has been booted before
+     * @throws KernelPanicException if there are too many words for init
+     * @kernel init/main.c, start_kernel(), do_initcalls(), kernel_init()
+     */
+    public BootReport boot(String commandLine) {
+        if (booted) {
+            throw new IllegalStateException("a kernel boots once");
+        }
+        booted = true;
+        return BootSequence.run(state, parameters, bootOptions, requireNonNull(commandLine));
+    }
+
+    /**
+     * Calls a function of the kernel or of a module, as code that has a pointer to it does.
+     *
+     * @param function its address
+     * @param arguments what it is called with
+     * @return what it answers
+     * @throws io.github.koloader.memory.AddressFaultException if it was in init memory and that is
+     *     gone
+     */
+    public int call(Address function, Address... arguments) {
+        return state.executor.call(
+                new Executor.Call(
+                        this,
+                        moduleAt(function).orElse(null),
+                        Executor.Phase.CALL,
+                        function,
+                        List.of(arguments)));
+    }
+
+    // ---- references ----
 
     /**
      * Takes a reference on a module, as its open device would: it cannot be unloaded until it is
@@ -412,7 +518,8 @@ public final class Kernel {
         private final Architecture architecture;
         private KernelConfig config =
                 KernelConfig.linux6_1().toBuilder().checkVermagic(false).build();
-        private KernelSymbols symbols = KernelSymbols.none();
+        private @Nullable KernelSymbols symbols;
+        private @Nullable LinkedKernel linked;
         private @Nullable ModuleAllocator allocator;
         private Executor executor = new RecordingExecutor();
         private Clock clock = Clock.systemUTC();
@@ -421,7 +528,7 @@ public final class Kernel {
         private boolean strict;
         private long memoryLimit = 1L << 30;
         private Set<Taint> taints = Set.of();
-        private KernelSymbolTable kallsyms = KernelSymbolTable.EMPTY;
+        private @Nullable KernelSymbolTable kallsyms;
 
         private Builder(Architecture architecture) {
             this.architecture = requireNonNull(architecture);
@@ -440,7 +547,37 @@ public final class Kernel {
         }
 
         /**
-         * Sets what the kernel exports; by default nothing.
+         * Sets what is built in, what {@link Kernel#boot} runs: its memory is mapped, and unless
+         * they are set otherwise its exports and symbols are the kernel's.
+         *
+         * @param newLinked a kernel of the same architecture
+         * @return this builder
+         * @throws IllegalArgumentException if it is for another architecture
+         */
+        public Builder linked(LinkedKernel newLinked) {
+            checkArgument(
+                    newLinked.architecture().equals(architecture),
+                    "a kernel for %s, not for %s",
+                    newLinked.architecture().name(),
+                    architecture.name());
+            this.linked = newLinked;
+            return this;
+        }
+
+        private LinkedKernel linked() {
+            return linked == null ? LinkedKernel.builder(architecture).build() : linked;
+        }
+
+        private KernelSymbols symbols() {
+            return symbols == null ? linked().exportedSymbols() : symbols;
+        }
+
+        private KernelSymbolTable kallsyms() {
+            return kallsyms == null ? linked().symbols() : kallsyms;
+        }
+
+        /**
+         * Sets what the kernel exports; by default what the linked kernel does, else nothing.
          *
          * @param newSymbols the kernel's own exports
          * @return this builder
@@ -544,7 +681,7 @@ public final class Kernel {
 
         /**
          * Sets the kernel's own symbols, for {@link Kernel#kallsyms()} and what looks up names of
-         * addresses; by default none.
+         * addresses; by default those of the linked kernel.
          *
          * @param newKallsyms all symbols, exported or not
          * @return this builder

@@ -69,7 +69,7 @@ public final class KernelLog {
                 line.text().length() <= lineLimit
                         ? line
                         : new LogLine(line.level(), line.text().substring(0, lineLimit));
-        entries.add(new Entry(kept, Duration.between(start, clock.instant())));
+        entries.add(new Entry(kept, uptime()));
     }
 
     /**
@@ -93,6 +93,11 @@ public final class KernelLog {
                 new LogLine(
                         level,
                         bytes.endsWith("\n") ? bytes.substring(0, bytes.length() - 1) : bytes));
+    }
+
+    /** {@return time since the kernel came up, by its clock} */
+    public Duration uptime() {
+        return Duration.between(start, clock.instant());
     }
 
     /** {@return all entries, oldest first; a view} */

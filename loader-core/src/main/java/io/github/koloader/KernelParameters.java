@@ -29,6 +29,9 @@ public final class KernelParameters {
         int take(String name, @org.jspecify.annotations.Nullable String value);
     }
 
+    /** As a level: no parameter is looked at, and all words are unknown. */
+    public static final int NO_LEVEL = Integer.MIN_VALUE;
+
     private final Kernel kernel;
     private final List<BuiltInParameter> parameters = new ArrayList<>();
     private final Map<String, BuiltInParameter> byName = new HashMap<>();
@@ -87,8 +90,9 @@ public final class KernelParameters {
     }
 
     /**
-     * Sets those parameters of a level that a command line names; words that name others, or none,
-     * are passed over. Errors are logged and stop nothing.
+     * Sets those parameters of a level that a command line names, those in the {@linkplain
+     * LinkedKernel#parameterTable() linked kernel} too; words that name others, or none, are passed
+     * over. Errors are logged and stop nothing.
      *
      * @param who begins the messages: the name of the level
      * @param commandLine the words; one character a byte
@@ -104,7 +108,7 @@ public final class KernelParameters {
      *
      * @param who begins the messages
      * @param commandLine the words; one character a byte
-     * @param level −1 … 7
+     * @param level −1 … 7, or {@link #NO_LEVEL}
      * @param unknown takes words that name no parameter
      * @return what follows {@code --}; empty if there is no such word
      */

@@ -5,15 +5,20 @@ import io.github.koloader.Errno;
 import io.github.koloader.Executor;
 import io.github.koloader.FaultInjection;
 import io.github.koloader.FaultPoint;
+import io.github.koloader.Initcall;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelLog;
 import io.github.koloader.KernelSymbolTable;
+import io.github.koloader.LinkedKernel;
 import io.github.koloader.LoadObserver;
 import io.github.koloader.Module;
+import io.github.koloader.Processor;
 import io.github.koloader.Taint;
 import io.github.koloader.arch.Architecture;
+import io.github.koloader.internal.params.BuiltInTable;
 import io.github.koloader.internal.params.DynamicDebug;
+import io.github.koloader.internal.params.ParameterHeap;
 import io.github.koloader.memory.AddressSpace;
 import io.github.koloader.memory.ModuleAllocator;
 import java.util.EnumSet;
@@ -69,6 +74,32 @@ public final class KernelState {
     /** Debug lines that are switched on. */
     public final DynamicDebug dynamicDebug = new DynamicDebug();
 
+    /** What is built in; empty in a kernel of which nothing is known but its exports. */
+    public final LinkedKernel linked;
+
+    /** Its processor, as functions may leave it. */
+    public final Processor processor = new Processor();
+
+    /** The initcall that runs; {@code null} if none does. */
+    public @Nullable Initcall initcall;
+
+    /** Whether each initcall is logged. */
+    public boolean initcallDebug;
+
+    /** Functions that are not run as initcalls: options of the build, then of the command line. */
+    public final Set<String> initcallBlacklist = new HashSet<>();
+
+    /** Number of the thread that runs. */
+    public int pid = 1;
+
+    /** Whether its init memory is gone. */
+    public boolean initMemoryFreed;
+
+    /** What parameters of built-in code have taken from the heap; {@code null} if nothing. */
+    public @Nullable ParameterHeap parameterHeap;
+
+    private @Nullable BuiltInTable builtInTable;
+
     /** Makes what users see of a module. */
     public final Function<LoadedModule, Module> facades;
 
@@ -104,6 +135,7 @@ public final class KernelState {
             Stubs stubs,
             long memoryLimit,
             KernelSymbolTable kernelSymbols,
+            LinkedKernel linked,
             Function<LoadedModule, Module> facades) {
         this.kernel = kernel;
         this.config = config;
@@ -118,6 +150,8 @@ public final class KernelState {
         this.stubs = stubs;
         this.memoryLimit = memoryLimit;
         this.kernelSymbols = kernelSymbols;
+        this.linked = linked;
+        this.initcallBlacklist.addAll(config.initcallBlacklist());
         this.facades = facades;
     }
 
@@ -140,6 +174,22 @@ public final class KernelState {
         }
         Optional<Errno> answer = faults.at(point, module);
         return answer.orElse(null);
+    }
+
+    /** Parameters of built-in code. */
+    public BuiltInTable builtInTable() {
+        if (builtInTable == null) {
+            builtInTable = new BuiltInTable(this);
+        }
+        return builtInTable;
+    }
+
+    /** The heap, as far as built-in code uses it. */
+    public ParameterHeap heap() {
+        if (parameterHeap == null) {
+            parameterHeap = new ParameterHeap(this, "kernel");
+        }
+        return parameterHeap;
     }
 
     /** Whether this is the first time since boot that {@code what} happens. */

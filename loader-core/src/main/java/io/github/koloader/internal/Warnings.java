@@ -1,12 +1,15 @@
 package io.github.koloader.internal;
 
 import static io.github.koloader.LogLevel.DEBUG;
+import static io.github.koloader.LogLevel.EMERG;
 import static io.github.koloader.LogLevel.ERR;
+import static io.github.koloader.LogLevel.INFO;
 import static io.github.koloader.LogLevel.NOTICE;
 import static io.github.koloader.LogLevel.WARNING;
 
 import io.github.koloader.LogLevel;
 import io.github.koloader.LogLine;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +23,85 @@ public final class Warnings {
     private static LogLine line(LogLevel level, String format, Object... arguments) {
         return new LogLine(level, String.format(Locale.ROOT, format, arguments));
     }
+
+    // ---- boot ----
+
+    /** The line with the version. */
+    public static LogLine banner(String line) {
+        return line(NOTICE, "%s", line);
+    }
+
+    /** The words that a kernel is given. */
+    public static LogLine commandLine(String words) {
+        return line(NOTICE, "Kernel command line: %s", words);
+    }
+
+    /** The handler of an early option has failed. */
+    public static LogLine malformedEarlyOption(String name) {
+        return line(WARNING, "Malformed early option '%s'", name);
+    }
+
+    /** Words that only init can make something of. */
+    public static LogLine unknownForInit(String words) {
+        return line(
+                NOTICE,
+                "Unknown kernel command line parameters \"%s\", will be passed to user space.",
+                words);
+    }
+
+    /** Why a kernel with too many words for init panics. */
+    public static String tooManyForInit(String what, String word) {
+        return "Too many boot " + what + " vars at `" + word + "'";
+    }
+
+    /** The end. */
+    public static LogLine panic(String reason) {
+        return line(EMERG, "Kernel panic - not syncing: %s", reason);
+    }
+
+    /** {@code initcall_blacklist=} without names of functions to compare. */
+    public static LogLine blacklistNeedsKallsyms() {
+        return line(WARNING, "initcall_blacklist requires CONFIG_KALLSYMS");
+    }
+
+    /** {@code initcall_debug}, before a call; {@code place} is the function. */
+    public static LogLine callingInitcall(String place, int pid) {
+        return line(DEBUG, "calling  %s @ %d", place, pid);
+    }
+
+    /** {@code initcall_debug}, after a call. */
+    public static LogLine initcallReturned(String place, int returned, long micros) {
+        return line(DEBUG, "initcall %s returned %d after %d usecs", place, returned, micros);
+    }
+
+    /** A function that leaves the processor changed; Linux adds a dump of registers and stack. */
+    public static List<LogLine> initcallImbalance(String place, String what) {
+        return List.of(
+                line(WARNING, "------------[ cut here ]------------"),
+                line(WARNING, "initcall %s returned with %s", place, what));
+    }
+
+    /** Init memory is gone; {@code size} is as each version writes it. */
+    public static LogLine initMemoryFreed(String size) {
+        return line(INFO, "Freeing unused kernel memory: %s", size);
+    }
+
+    /** A piece of the kernel's image is gone. */
+    public static LogLine imageMemoryFreed(String what, long kib) {
+        return line(INFO, "Freeing unused kernel image%s memory: %dK", what, kib);
+    }
+
+    /** Constants are constants from now on. */
+    public static LogLine writeProtecting(String what, long kib) {
+        return line(INFO, "Write protecting %s: %dk", what, kib);
+    }
+
+    /** Nothing is protected. */
+    public static LogLine noMemoryProtection() {
+        return line(INFO, "Kernel memory protection disabled.");
+    }
+
+    // ---- modules ----
 
     /** A symbol that cannot be resolved; {@code error} is negative, or 0 in old kernels. */
     public static LogLine unknownSymbol(String module, String symbol, int error) {

@@ -6,7 +6,13 @@ public final class AddressFaultException extends RuntimeException {
 
     private final transient Address address;
 
-    AddressFaultException(Address address, String what) {
+    /**
+     * A fault.
+     *
+     * @param address the address touched
+     * @param what what was tried
+     */
+    public AddressFaultException(Address address, String what) {
         super(what + " at " + address);
         this.address = address;
     }

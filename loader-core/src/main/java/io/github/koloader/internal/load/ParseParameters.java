@@ -5,7 +5,6 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.params.ModuleArguments;
 import io.github.koloader.internal.params.ModuleParameters;
-import io.github.koloader.internal.params.ParameterAccess;
 
 /**
  * Sets the parameters that the module was given.
@@ -23,7 +22,7 @@ final class ParseParameters {
     static void run(KernelState kernel, LoadedModule module, int section, Undo undo) {
         if (section == 0) {
             if (!module.arguments.isEmpty()) {
-                ModuleArguments.run(new ParameterAccess(kernel, module), 0, 0);
+                ModuleArguments.run(kernel, module, 0, 0);
             }
             return;
         }

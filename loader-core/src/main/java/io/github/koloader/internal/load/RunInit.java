@@ -10,8 +10,8 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Placement.PlacedBlock;
 import io.github.koloader.internal.Warnings;
+import io.github.koloader.internal.boot.DoOneInitcall;
 import io.github.koloader.memory.Address;
-import java.util.List;
 
 /**
  * Runs the init function; if it succeeds the module is live and its init memory gone.
@@ -29,7 +29,8 @@ final class RunInit {
         }
         if (module.init != 0) {
             refuseByName(kernel, module);
-            int result = kernel.executor.call(call(kernel, module, Phase.INIT, module.init));
+            Call init = call(kernel, module, Phase.INIT, module.init);
+            int result = DoOneInitcall.run(kernel, init).returned();
             module.initResult = result;
             if (result < 0) {
                 throw Failures.initFailed(module.name, result);
@@ -52,18 +53,11 @@ final class RunInit {
     }
 
     private static void refuseByName(KernelState kernel, LoadedModule module) {
-        List<String> refused = kernel.config.initcallBlacklist();
-        if (refused.isEmpty() || !kernel.config.atLeast(3, 16) || !kernel.config.kallsyms()) {
-            return;
+        Address init = new Address(module.init);
+        if (DoOneInitcall.isBlacklisted(kernel, init)) {
+            String name = kernel.kernel.symbolAt(init).map(SymbolPlace::symbol).orElse("");
+            throw Failures.initcallBlacklisted(module.name, name);
         }
-        kernel.kernel
-                .symbolAt(new Address(module.init))
-                .map(SymbolPlace::symbol)
-                .filter(refused::contains)
-                .ifPresent(
-                        name -> {
-                            throw Failures.initcallBlacklisted(module.name, name);
-                        });
     }
 
     /** Calls what a table of addresses leads to, in order; what it answers is not looked at. */

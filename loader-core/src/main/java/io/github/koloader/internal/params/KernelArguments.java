@@ -4,6 +4,7 @@ import io.github.koloader.BuiltInParameter;
 import io.github.koloader.BuiltInParameter.Setter;
 import io.github.koloader.BuiltInParameter.Variable;
 import io.github.koloader.Errno;
+import io.github.koloader.KernelParameters;
 import io.github.koloader.KernelParameters.Unknown;
 import io.github.koloader.ParameterType;
 import io.github.koloader.Taint;
@@ -80,9 +81,17 @@ public final class KernelArguments extends ArgumentParser {
 
     @Override
     int set(TextBuffer text, int name, int value) {
-        BuiltInParameter parameter = parameters.get(folded(text.text(name)));
-        if (parameter != null) {
-            return parameter.level() == level ? set(parameter, text, value) : 0;
+        if (level != KernelParameters.NO_LEVEL) {
+            String folded = folded(text.text(name));
+            BuiltInParameter parameter = parameters.get(folded);
+            if (parameter != null) {
+                return parameter.level() == level ? set(parameter, text, value) : 0;
+            }
+            BuiltInTable table = kernel.builtInTable();
+            Long entry = table.find(folded);
+            if (entry != null) {
+                return table.level(entry) == level ? table.set(entry, text, value, this::say) : 0;
+            }
         }
         if (kernel.dynamicDebug.prints(DynamicDebug.Site.PARSE_ONE)) {
             kernel.log.add(Warnings.unknownDebug(who, text.text(name), text.textOrNull(value)));

@@ -3,6 +3,7 @@ package io.github.koloader.internal.params;
 import io.github.koloader.Errno;
 import io.github.koloader.LoadException;
 import io.github.koloader.internal.Failures;
+import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.LoadedModule;
 import io.github.koloader.internal.Warnings;
 import io.github.koloader.memory.AddressFaultException;
@@ -41,10 +42,10 @@ public final class ModuleArguments extends ArgumentParser {
     /** Entries whose names cannot be read, or not to their ends; in order. */
     private final List<Integer> unreadable = new ArrayList<>();
 
-    private ModuleArguments(ParameterAccess access, long table, int count) {
+    private ModuleArguments(ParameterAccess access, LoadedModule module, long table, int count) {
         super(access.kernel);
         this.access = access;
-        this.module = access.module;
+        this.module = module;
         this.table = table;
         this.count = count;
     }
@@ -56,9 +57,9 @@ public final class ModuleArguments extends ArgumentParser {
      * @param count number of its entries
      * @throws LoadException with what the last word that failed gave; its lines are in the log
      */
-    public static void run(ParameterAccess access, long table, int count) {
-        ModuleArguments arguments = new ModuleArguments(access, table, count);
-        LoadedModule module = access.module;
+    public static void run(KernelState kernel, LoadedModule module, long table, int count) {
+        ParameterAccess access = new ParameterAccess(kernel, module);
+        ModuleArguments arguments = new ModuleArguments(access, module, table, count);
         try {
             Result result = arguments.parse(module.name, TextBuffer.of(module.arguments));
             if (result.error() < 0 && result.error() >= -4095) {

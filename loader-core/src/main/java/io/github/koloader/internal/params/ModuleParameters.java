@@ -68,8 +68,7 @@ public final class ModuleParameters extends AbstractList<ModuleParameter> implem
      * @throws LoadException if that fails
      */
     public void parse() {
-        ModuleArguments.run(
-                new ParameterAccess(kernel, module), module.placement.address(section), count);
+        ModuleArguments.run(kernel, module, module.placement.address(section), count);
     }
 
     /**

@@ -28,8 +28,8 @@ import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Sets, shows and frees parameters of one module, in its memory as it is now. A pointer that leads
- * nowhere is an {@link AddressFaultException}, where Linux would oops.
+ * Sets, shows and frees parameters of one module, or of built-in code, in memory as it is now. A
+ * pointer that leads nowhere is an {@link AddressFaultException}, where Linux would oops.
  *
  * <p>Results are 0 or an errno as functions of the kernel give it, negative.
  *
@@ -56,7 +56,7 @@ public final class ParameterAccess {
     private static final int VALUE_OPTIONAL = 1;
 
     final KernelState kernel;
-    final LoadedModule module;
+    final @Nullable LoadedModule module;
     final TableLayout layout;
     private final KernelConfig config;
     private final AddressSpace memory;
@@ -69,8 +69,8 @@ public final class ParameterAccess {
 
     private int freesLeft = MOST_FREED;
 
-    /** Access to the parameters of a module. */
-    public ParameterAccess(KernelState kernel, LoadedModule module) {
+    /** Access to the parameters of a module, or of what is built in. */
+    public ParameterAccess(KernelState kernel, @Nullable LoadedModule module) {
         this.kernel = kernel;
         this.module = module;
         this.config = kernel.config;
@@ -272,7 +272,12 @@ public final class ParameterAccess {
         List<Address> addresses =
                 java.util.Arrays.stream(arguments).mapToObj(Address::new).toList();
         return kernel.executor.call(
-                new Call(kernel.kernel, module.facade, phase, new Address(function), addresses));
+                new Call(
+                        kernel.kernel,
+                        module == null ? null : module.facade,
+                        phase,
+                        new Address(function),
+                        addresses));
     }
 
     /** As the kernel's {@code param_set_TYPE()}. */
@@ -586,8 +591,8 @@ public final class ParameterAccess {
 
     private void free(Function function, Target target) {
         if (function instanceof Standard) {
-            if (module.parameterHeap != null) {
-                module.parameterHeap.freeCopy(word(target.argument()));
+            if (hasHeap()) {
+                heap().freeCopy(word(target.argument()));
             }
         } else if (function instanceof Array) {
             freeArray(target);
@@ -599,7 +604,7 @@ public final class ParameterAccess {
     private void freeArray(Target target) {
         Elements array = elements(target);
         Function free = operations(array.operations()).free();
-        if (free == null || free instanceof Standard && module.parameterHeap == null) {
+        if (free == null || free instanceof Standard && !hasHeap()) {
             return;
         }
         long count = Math.min(readCount(array, array.max()), MOST_ELEMENTS);
@@ -611,7 +616,14 @@ public final class ParameterAccess {
 
     // ---- memory ----
 
+    private boolean hasHeap() {
+        return (module == null ? kernel.parameterHeap : module.parameterHeap) != null;
+    }
+
     ParameterHeap heap() {
+        if (module == null) {
+            return kernel.heap();
+        }
         if (module.parameterHeap == null) {
             module.parameterHeap = new ParameterHeap(kernel, module.name);
         }

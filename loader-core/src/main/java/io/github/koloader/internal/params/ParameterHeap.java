@@ -28,8 +28,9 @@ public final class ParameterHeap {
      * @param copy whether it is a copy of a parameter's text
      * @param request what the allocator was asked
      */
-    record Block(Region region, boolean copy, Request request) {
-        long address() {
+    public record Block(Region region, boolean copy, Request request) {
+        /** Address of its first byte. */
+        public long address() {
             return region.base().value();
         }
     }
@@ -38,7 +39,8 @@ public final class ParameterHeap {
     private final String module;
     private final Map<Long, Block> blocks = new TreeMap<>();
 
-    ParameterHeap(KernelState kernel, String module) {
+    /** An empty heap. */
+    public ParameterHeap(KernelState kernel, String module) {
         this.kernel = kernel;
         this.module = module;
     }
@@ -48,7 +50,7 @@ public final class ParameterHeap {
      *
      * @return {@code null} if there is no memory
      */
-    @Nullable Block map(byte[] bytes, boolean copy) {
+    public @Nullable Block map(byte[] bytes, boolean copy) {
         int size = bytes.length;
         if (size > kernel.memoryLimit - kernel.memoryUsed) {
             return null;
@@ -73,7 +75,7 @@ public final class ParameterHeap {
     }
 
     /** Gives a piece back. */
-    void free(Block block) {
+    public void free(Block block) {
         if (blocks.remove(block.address(), block)) {
             kernel.memoryUsed -= block.region.size();
             kernel.memory.unmap(block.region);

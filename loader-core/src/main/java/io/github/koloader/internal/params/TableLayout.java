@@ -8,7 +8,7 @@ import io.github.koloader.KernelConfig;
  *
  * @param operations offset of the pointer to the operations
  * @param permissions offset of the 16 bits of the file's mode
- * @param flags offset of the flags, or −1
+ * @param flags offset of the flags, or −1; the level lies before them in 8 bits, else it has 16
  * @param argument offset of the pointer to the variable
  * @param entrySize bytes of the structure
  * @param operationsHaveFlags whether {@code struct kernel_param_ops} begins with flags
