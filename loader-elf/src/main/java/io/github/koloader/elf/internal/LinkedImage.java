@@ -50,7 +50,9 @@ public final class LinkedImage {
         this.elfMachine = elfMachine;
         this.pieces = List.copyOf(pieces);
         for (Piece piece : pieces) {
-            byAddress.putIfAbsent(piece.address(), piece);
+            if (!piece.bytes().isEmpty()) { // an empty section shares its address with the next
+                byAddress.putIfAbsent(piece.address(), piece);
+            }
         }
     }
 
