@@ -1,0 +1,116 @@
+package io.github.koloader.elf.internal;
+
+import io.github.koloader.ExportedSymbol;
+import io.github.koloader.KernelSymbolTable;
+import io.github.koloader.LinkedKernel;
+import io.github.koloader.arch.Architecture;
+import io.github.koloader.arch.Architectures;
+import io.github.koloader.image.Bytes;
+import java.io.IOException;
+import java.util.Optional;
+import java.util.Set;
+
+/** Puts together what a linked kernel's image tells. */
+public final class LinkedKernels {
+    private LinkedKernels() {}
+
+    /**
+     * Reads a kernel's file.
+     *
+     * @param file all of its bytes
+     * @param name name of the file, for messages
+     * @throws IOException if it is no kernel that is known here, or broken
+     */
+    public static LinkedKernel read(Bytes file, String name) throws IOException {
+        Bytes kernel = LinkedImages.kernel(file, name);
+        LinkedImage image = LinkedImages.read(file, name);
+        KernelSymbolTable symbols =
+                LinkedElf.isElf(kernel)
+                        ? ElfSymbols.read(kernel, image, name)
+                        : KernelSymbolTable.EMPTY;
+        return read(image, symbols, name);
+    }
+
+    /**
+     * Reads a kernel's image.
+     *
+     * @param image its bytes at their addresses
+     * @param symbols what symbols are known; possibly none
+     * @param name name of the file, for messages
+     * @throws IOException if its architecture is not known here
+     */
+    public static LinkedKernel read(LinkedImage image, KernelSymbolTable symbols, String name)
+            throws IOException {
+        Architecture architecture =
+                Architectures.forMachine(image.elfMachine(), image.encoding())
+                        .orElseThrow(
+                                () ->
+                                        new IOException(
+                                                name
+                                                        + ": a kernel for "
+                                                        + Architectures.machineName(
+                                                                image.elfMachine())
+                                                        + ", which is not known here"));
+        LinkedKernel.Builder kernel = LinkedKernel.builder(architecture).symbols(symbols);
+        if (symbols.count() == 0) {
+            kernel.unknown("Symbols: the image has none.");
+        }
+        SymbolIndex index = new SymbolIndex(symbols, image.elfMachine());
+        CodeRanges code = new CodeRanges(image, index);
+
+        InitcallTables initcalls = new InitcallTables(image, index, code).read();
+        initcalls.calls().forEach(kernel::initcall);
+        initcalls.unknown().forEach(kernel::unknown);
+
+        ExportTables exports = new ExportTables(image, index).read();
+        exports.exports().forEach(kernel::export);
+        exports.unknown().forEach(kernel::unknown);
+
+        MemoryMap memory = new MemoryMap(image, index, initcalls.range(), architecture.pageSize());
+        memory.blocks().forEach(kernel::block);
+        memory.initArea().ifPresent(kernel::initArea);
+        memory.unknown().forEach(kernel::unknown);
+
+        RecordTables records = new RecordTables(image, index, code);
+        records.parameters()
+                .ifPresentOrElse(
+                        kernel::parameterTable,
+                        () -> kernel.unknown("Parameters: nothing tells where __param is."));
+        records.setup(initcalls.range())
+                .ifPresentOrElse(
+                        kernel::setupTable,
+                        () -> kernel.unknown("Options: nothing tells where .init.setup is."));
+
+        texts(image, exports, kernel);
+        return kernel.build();
+    }
+
+    private static void texts(
+            LinkedImage image, ExportTables exports, LinkedKernel.Builder kernel) {
+        ImageTexts texts = new ImageTexts(image);
+        Optional<String> banner = texts.banner();
+        if (banner.isEmpty()) {
+            kernel.unknown("Version: there is no text \"Linux version …\" in the image.");
+            return;
+        }
+        kernel.banner(banner.get());
+        Set<String> vermagics = texts.vermagics(ImageTexts.release(banner.get()));
+        if (vermagics.size() != 1) {
+            kernel.unknown(
+                    "Vermagic: "
+                            + (vermagics.isEmpty() ? "no text" : "more than one text")
+                            + " in the image looks like one of this release.");
+            return;
+        }
+        String vermagic = vermagics.iterator().next();
+        kernel.vermagic(vermagic);
+        boolean versions = exports.exports().stream().anyMatch(LinkedKernels::hasCrc);
+        if (vermagic.contains("modversions") && !versions) {
+            kernel.unknown("Exports: CRCs: the tables of them were not found.");
+        }
+    }
+
+    private static boolean hasCrc(ExportedSymbol export) {
+        return export.crc().isPresent();
+    }
+}

@@ -1,0 +1,215 @@
+package io.github.koloader.elf.internal;
+
+import io.github.koloader.LinkedKernel.Block;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
+import io.github.koloader.memory.Rights;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+
+/**
+ * A linked kernel's memory: blocks with the rights that they have once the kernel is up, and the
+ * part that is freed then. That part may be read, written and run as long as it is there.
+ *
+ * <p>A raw image is one piece; what symbols tell of it is cut out.
+ *
+ * @kernel include/asm-generic/vmlinux.lds.h; arch/&lt;arch&gt;/kernel/vmlinux.lds.S
+ */
+final class MemoryMap {
+    private static final long LARGEST_BSS = 1L << 30;
+    private static final List<String> INIT_SECTIONS =
+            List.of(".init", ".exit", ".con_initcall", ".security_initcall");
+
+    private record Area(AddressRange range, Rights rights) {}
+
+    private final LinkedImage image;
+    private final SymbolIndex symbols;
+    private final List<Block> blocks = new ArrayList<>();
+    private final List<String> unknown = new ArrayList<>();
+    private final Optional<AddressRange> initArea;
+    private final List<Area> areas = new ArrayList<>();
+
+    /**
+     * Looks at an image.
+     *
+     * @param initcalls where its initcalls are, which are init data, if that is known
+     * @param pageSize bytes of a page
+     */
+    MemoryMap(
+            LinkedImage image,
+            SymbolIndex symbols,
+            Optional<AddressRange> initcalls,
+            int pageSize) {
+        this.image = image;
+        this.symbols = symbols;
+        this.initArea = findInitArea(initcalls, pageSize);
+        initArea.ifPresent(range -> areas.add(new Area(range, Rights.READ_WRITE_EXECUTE)));
+        area("_text", "_etext", Rights.READ_EXECUTE);
+        area("_stext", "_etext", Rights.READ_EXECUTE);
+        area("__start_rodata", "__end_rodata", Rights.READ_ONLY);
+        area("__start_ro_after_init", "__end_ro_after_init", Rights.READ_ONLY);
+        area("_sdata", "_edata", Rights.READ_WRITE);
+        addBlocks();
+    }
+
+    private void area(String start, String end, Rights rights) {
+        symbols.between(start, end).ifPresent(range -> areas.add(new Area(range, rights)));
+    }
+
+    List<Block> blocks() {
+        return blocks;
+    }
+
+    Optional<AddressRange> initArea() {
+        return initArea;
+    }
+
+    List<String> unknown() {
+        return unknown;
+    }
+
+    private Optional<AddressRange> findInitArea(Optional<AddressRange> initcalls, int pageSize) {
+        Optional<AddressRange> exact = symbols.between("__init_begin", "__init_end");
+        if (exact.isPresent()) {
+            return exact;
+        }
+        List<AddressRange> parts = new ArrayList<>();
+        for (LinkedImage.Piece piece : image.pieces()) {
+            if (isInit(piece.name())) {
+                parts.add(new AddressRange(new Address(piece.address()), piece.size()));
+            }
+        }
+        symbols.between("_sinittext", "_einittext").ifPresent(parts::add);
+        initcalls.ifPresent(parts::add);
+        if (parts.isEmpty()) {
+            unknown.add("Init area: there are no symbols or sections that tell where it is.");
+            return Optional.empty();
+        }
+        long start =
+                parts.stream()
+                        .map(AddressRange::start)
+                        .min(Comparator.naturalOrder())
+                        .orElseThrow()
+                        .value();
+        long end =
+                parts.stream()
+                        .map(AddressRange::end)
+                        .max(Comparator.naturalOrder())
+                        .orElseThrow()
+                        .value();
+        long first = start & -pageSize;
+        long behind = end + pageSize - 1 & -pageSize;
+        if (behind - first < 0 || Long.compareUnsigned(behind, first) < 0) {
+            unknown.add("Init area: what would have to be in it does not lie together.");
+            return Optional.empty();
+        }
+        unknown.add(
+                "Init area: there are no symbols __init_begin and __init_end; it is taken to be the"
+                        + " pages from the first to the last that init code or data is known in,"
+                        + " and may be larger.");
+        return Optional.of(AddressRange.between(first, behind));
+    }
+
+    private static boolean isInit(String name) {
+        return INIT_SECTIONS.stream().anyMatch(name::startsWith);
+    }
+
+    private void addBlocks() {
+        List<LinkedImage.Piece> pieces = new ArrayList<>(image.pieces());
+        pieces.sort(Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned));
+        long end = 0; // the first address behind what there is
+        boolean full = false; // up to the last address there is
+        int left = 0;
+        int cut = 0;
+        for (LinkedImage.Piece piece : pieces) {
+            if (piece.size() == 0) {
+                continue;
+            }
+            if (isTemplate(piece)) {
+                continue;
+            }
+            long size = Math.min(piece.size(), piece.bytes().size() + LARGEST_BSS);
+            cut += size < piece.size() ? 1 : 0;
+            if (full || !blocks.isEmpty() && Long.compareUnsigned(piece.address(), end) < 0) {
+                left++;
+                continue;
+            }
+            add(piece, size);
+            end = piece.address() + size;
+            full = end == 0;
+        }
+        if (left > 0) {
+            unknown.add("Memory: " + left + " sections overlap others, and are left out.");
+        }
+        if (cut > 0) {
+            unknown.add("Memory: " + cut + " sections are cut to " + LARGEST_BSS + " zero bytes.");
+        }
+    }
+
+    /** What each processor's area is copied from is linked at 0, which nothing is mapped at. */
+    private static boolean isTemplate(LinkedImage.Piece piece) {
+        return piece.name().equals(".data..percpu") && piece.address() == 0;
+    }
+
+    private void add(LinkedImage.Piece piece, long size) {
+        long start = piece.address();
+        if (!piece.name().isEmpty()) {
+            blocks.add(block(piece, 0, size, rights(piece)));
+            return;
+        }
+        TreeSet<Long> cuts = new TreeSet<>(); // offsets in the piece
+        for (Area area : areas) {
+            cuts.add(area.range().start().value() - start);
+            cuts.add(area.range().end().value() - start);
+        }
+        long from = 0;
+        for (long cut : cuts) {
+            if (cut > from && cut < size) {
+                blocks.add(block(piece, from, cut, rightsAt(piece, from)));
+                from = cut;
+            }
+        }
+        blocks.add(block(piece, from, size, rightsAt(piece, from)));
+    }
+
+    private static Block block(LinkedImage.Piece piece, long from, long to, Rights rights) {
+        int inFile = (int) Math.min(from, piece.bytes().size());
+        int length = (int) Math.min(to - from, piece.bytes().size() - inFile);
+        return new Block(
+                new Address(piece.address() + from),
+                piece.bytes().slice(inFile, length),
+                to - from,
+                rights,
+                piece.name());
+    }
+
+    private Rights rights(LinkedImage.Piece piece) {
+        if (isInit(piece.name())) {
+            return Rights.READ_WRITE_EXECUTE;
+        }
+        return known(piece.address()).orElseGet(() -> ofFlags(piece));
+    }
+
+    private Rights rightsAt(LinkedImage.Piece piece, long offset) {
+        Optional<Rights> known = known(piece.address() + offset);
+        boolean code = areas.stream().anyMatch(area -> area.rights() == Rights.READ_EXECUTE);
+        return known.orElseGet(() -> code && piece.writable() ? Rights.READ_WRITE : ofFlags(piece));
+    }
+
+    private Optional<Rights> known(long address) {
+        return areas.stream()
+                .filter(area -> area.range().contains(new Address(address)))
+                .map(Area::rights)
+                .findFirst();
+    }
+
+    private static Rights ofFlags(LinkedImage.Piece piece) {
+        if (piece.executable()) {
+            return piece.writable() ? Rights.READ_WRITE_EXECUTE : Rights.READ_EXECUTE;
+        }
+        return piece.writable() ? Rights.READ_WRITE : Rights.READ_ONLY;
+    }
+}

@@ -1,0 +1,62 @@
+package io.github.koloader.elf.internal;
+
+import io.github.koloader.image.Bytes;
+import java.util.Optional;
+
+/**
+ * Names of symbols in an image. How many bytes are read for them altogether is bounded by the
+ * image's size: beyond that, nothing is a name any more.
+ */
+final class SymbolNames {
+    private final LinkedImage image;
+    private long left;
+
+    SymbolNames(LinkedImage image) {
+        this.image = image;
+        this.left =
+                (1L << 20) + 32 * image.pieces().stream().mapToLong(p -> p.bytes().size()).sum();
+    }
+
+    /** Whether reading was given up. */
+    boolean exhausted() {
+        return left <= 0;
+    }
+
+    /** The name at an address: letters, digits, {@code _}, {@code .}, {@code $}; not empty. */
+    Optional<String> at(long address) {
+        Optional<LinkedImage.Piece> piece = image.pieceAt(address, 1);
+        if (piece.isEmpty()) {
+            return Optional.empty();
+        }
+        Bytes bytes = piece.get().bytes();
+        int from = (int) (address - piece.get().address());
+        int length = length(bytes, from);
+        return length <= 0 ? Optional.empty() : Optional.of(bytes.slice(from, length).toLatin1());
+    }
+
+    private int length(Bytes bytes, int from) {
+        int end =
+                Math.min(
+                        bytes.size(),
+                        from + Math.min(ImageTexts.LONGEST_SYMBOL, bytes.size() - from));
+        for (int i = from; i < end && left > 0; i++, left--) {
+            int letter = bytes.get(i);
+            if (letter == 0) {
+                return i - from;
+            }
+            if (!isLetter(letter)) {
+                return -1;
+            }
+        }
+        return -1;
+    }
+
+    private static boolean isLetter(int letter) {
+        return letter >= 'a' && letter <= 'z'
+                || letter >= 'A' && letter <= 'Z'
+                || letter >= '0' && letter <= '9'
+                || letter == '_'
+                || letter == '.'
+                || letter == '$';
+    }
+}
