@@ -6,6 +6,7 @@ module io.github.koloader.elf {
     requires transitive io.github.koloader;
     requires com.google.common;
     requires com.github.luben.zstd_jni;
+    requires org.apache.commons.compress;
     requires org.bouncycastle.provider;
     requires org.tukaani.xz;
     requires static transitive org.jspecify;
