@@ -27,7 +27,8 @@ final class ImageTexts {
     private static final int MOST_TRIES = 1 << 14; // of a file made to be slow
     private static final Pattern BANNER_LINE =
             Pattern.compile("Linux version (\\d{1,6}\\.\\d{1,6}(?!\\d)[!-~]*)( [ -~]*)?\n?");
-    private static final Pattern VERMAGIC_WORDS = Pattern.compile("[!-~]+( \\w+)+ ?");
+    private static final Pattern NUMBERED = Pattern.compile(" #\\d");
+    private static final Pattern VERMAGIC_WORDS = Pattern.compile("[!-~]+( [\\w-]+)+ ?");
     private static final Pattern VERMAGIC_WORD =
             Pattern.compile(" (SMP|preempt|preempt_rt|mod_unload|modversions)( |$)");
 
@@ -54,9 +55,18 @@ final class ImageTexts {
         return Optional.empty();
     }
 
-    /** The first version line in the image, without its newline. */
-    Optional<String> banner() {
-        return matching(BANNER, BANNER_LINE).stream().findFirst().map(String::stripTrailing);
+    /**
+     * The version line, without its newline: that of its symbol, else the first that has a build
+     * number. Since 6.1 there is another one, made before that number was known.
+     */
+    Optional<String> banner(SymbolIndex symbols) {
+        Set<String> lines = matching(BANNER, BANNER_LINE);
+        return symbols.address("linux_banner")
+                .flatMap(address -> at(address, LONGEST))
+                .filter(text -> BANNER_LINE.matcher(text).matches())
+                .or(() -> lines.stream().filter(line -> NUMBERED.matcher(line).find()).findFirst())
+                .or(() -> lines.stream().findFirst())
+                .map(String::stripTrailing);
     }
 
     /** The release that a version line names. */

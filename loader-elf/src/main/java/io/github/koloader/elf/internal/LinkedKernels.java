@@ -28,6 +28,9 @@ public final class LinkedKernels {
                 LinkedElf.isElf(kernel)
                         ? ElfSymbols.read(kernel, image, name)
                         : KernelSymbolTable.EMPTY;
+        if (symbols.count() == 0) {
+            symbols = KallsymsDecoder.decode(image).orElse(symbols);
+        }
         return read(image, symbols, name);
     }
 
@@ -53,7 +56,7 @@ public final class LinkedKernels {
                                                         + ", which is not known here"));
         LinkedKernel.Builder kernel = LinkedKernel.builder(architecture).symbols(symbols);
         if (symbols.count() == 0) {
-            kernel.unknown("Symbols: the image has none.");
+            kernel.unknown("Symbols: the image has no table of them.");
         }
         SymbolIndex index = new SymbolIndex(symbols, image.elfMachine());
         CodeRanges code = new CodeRanges(image, index);
@@ -81,16 +84,20 @@ public final class LinkedKernels {
                         kernel::setupTable,
                         () -> kernel.unknown("Options: nothing tells where .init.setup is."));
 
-        texts(image, exports, kernel);
+        texts(image, index, exports, kernel);
         return kernel.build();
     }
 
     private static void texts(
-            LinkedImage image, ExportTables exports, LinkedKernel.Builder kernel) {
+            LinkedImage image,
+            SymbolIndex symbols,
+            ExportTables exports,
+            LinkedKernel.Builder kernel) {
         ImageTexts texts = new ImageTexts(image);
-        Optional<String> banner = texts.banner();
+        Optional<String> banner = texts.banner(symbols);
         if (banner.isEmpty()) {
-            kernel.unknown("Version: there is no text \"Linux version …\" in the image.");
+            kernel.unknown(
+                    "Version and vermagic: there is no text \"Linux version …\" in the image.");
             return;
         }
         kernel.banner(banner.get());

@@ -23,6 +23,9 @@ final class MemoryMap {
     private static final List<String> INIT_SECTIONS =
             List.of(".init", ".exit", ".con_initcall", ".security_initcall");
 
+    private static final List<String> STAYING =
+            List.of(".text", ".rodata", ".data", ".sdata", ".bss", ".sbss", ".brk", ".smp_locks");
+
     private record Area(AddressRange range, Rights rights) {}
 
     private final LinkedImage image;
@@ -77,9 +80,13 @@ final class MemoryMap {
             return exact;
         }
         List<AddressRange> parts = new ArrayList<>();
-        for (LinkedImage.Piece piece : image.pieces()) {
-            if (isInit(piece.name())) {
+        boolean inside = false;
+        for (LinkedImage.Piece piece : sorted()) {
+            inside = isInit(piece.name()) || inside && mayBeInit(piece);
+            if (inside && piece.size() > 0) {
                 parts.add(new AddressRange(new Address(piece.address()), piece.size()));
+            } else if (!inside && !parts.isEmpty()) {
+                break;
             }
         }
         symbols.between("_sinittext", "_einittext").ifPresent(parts::add);
@@ -113,18 +120,29 @@ final class MemoryMap {
         return Optional.of(AddressRange.between(first, behind));
     }
 
+    /** What architectures put behind init code and data, up to what is known to stay. */
+    private static boolean mayBeInit(LinkedImage.Piece piece) {
+        return piece.size() == piece.bytes().size()
+                && (piece.name().equals(".data..percpu")
+                        || STAYING.stream().noneMatch(piece.name()::startsWith));
+    }
+
+    private List<LinkedImage.Piece> sorted() {
+        return image.pieces().stream()
+                .sorted(Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned))
+                .toList();
+    }
+
     private static boolean isInit(String name) {
         return INIT_SECTIONS.stream().anyMatch(name::startsWith);
     }
 
     private void addBlocks() {
-        List<LinkedImage.Piece> pieces = new ArrayList<>(image.pieces());
-        pieces.sort(Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned));
         long end = 0; // the first address behind what there is
         boolean full = false; // up to the last address there is
         int left = 0;
         int cut = 0;
-        for (LinkedImage.Piece piece : pieces) {
+        for (LinkedImage.Piece piece : sorted()) {
             if (piece.size() == 0) {
                 continue;
             }
