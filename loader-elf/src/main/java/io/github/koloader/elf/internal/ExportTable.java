@@ -44,6 +44,6 @@ record ExportTable(
 
     /** The namespace of an entry: empty for none. */
     String namespace(int entry, SymbolNames names, Encoding encoding) {
-        return form.fields() < 3 ? "" : names.at(field(entry, 2, encoding)).orElse("");
+        return form.fields() < 3 ? "" : names.namespaceAt(field(entry, 2, encoding)).orElse("");
     }
 }

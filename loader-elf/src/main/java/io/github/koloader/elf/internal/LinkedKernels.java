@@ -85,7 +85,17 @@ public final class LinkedKernels {
                         () -> kernel.unknown("Options: nothing tells where .init.setup is."));
 
         texts(image, index, exports, kernel);
-        return kernel.build();
+        LinkedKernel made = kernel.build();
+        if (symbols.count() == 0
+                && made.banner().isEmpty()
+                && made.initcalls().isEmpty()
+                && made.exports().isEmpty()) {
+            throw new IOException(
+                    name
+                            + ": no kernel: it has no version line, no symbols, and neither"
+                            + " initcalls nor exports are found");
+        }
+        return made;
     }
 
     private static void texts(

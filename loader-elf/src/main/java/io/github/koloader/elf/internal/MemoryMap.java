@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /**
  * A linked kernel's memory: blocks with the rights that they have once the kernel is up, and the
@@ -25,6 +26,9 @@ final class MemoryMap {
 
     private static final List<String> STAYING =
             List.of(".text", ".rodata", ".data", ".sdata", ".bss", ".sbss", ".brk", ".smp_locks");
+
+    private static final Comparator<LinkedImage.Piece> ASCENDING =
+            Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned);
 
     private record Area(AddressRange range, Rights rights) {}
 
@@ -76,7 +80,7 @@ final class MemoryMap {
 
     private Optional<AddressRange> findInitArea(Optional<AddressRange> initcalls, int pageSize) {
         Optional<AddressRange> exact = symbols.between("__init_begin", "__init_end");
-        if (exact.isPresent()) {
+        if (exact.isPresent() && exact.get().size() <= imageSize()) {
             return exact;
         }
         List<AddressRange> parts = new ArrayList<>();
@@ -109,15 +113,23 @@ final class MemoryMap {
                         .value();
         long first = start & -pageSize;
         long behind = end + pageSize - 1 & -pageSize;
-        if (behind - first < 0 || Long.compareUnsigned(behind, first) < 0) {
+        if (Long.compareUnsigned(behind, first) < 0 || behind - first > imageSize() + pageSize) {
             unknown.add("Init area: what would have to be in it does not lie together.");
             return Optional.empty();
         }
         unknown.add(
-                "Init area: there are no symbols __init_begin and __init_end; it is taken to be the"
-                        + " pages from the first to the last that init code or data is known in,"
+                "Init area: there are no usable symbols __init_begin and __init_end; it is taken to"
+                        + " be the pages from the first to the last that init code or data is known in,"
                         + " and may be larger.");
         return Optional.of(AddressRange.between(first, behind));
+    }
+
+    private long imageSize() {
+        return image.pieces().stream().mapToLong(MemoryMap::size).sum();
+    }
+
+    private static long size(LinkedImage.Piece piece) {
+        return Math.min(piece.size(), piece.bytes().size() + LARGEST_BSS);
     }
 
     /** What architectures put behind init code and data, up to what is known to stay. */
@@ -128,9 +140,7 @@ final class MemoryMap {
     }
 
     private List<LinkedImage.Piece> sorted() {
-        return image.pieces().stream()
-                .sorted(Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned))
-                .toList();
+        return image.pieces().stream().sorted(ASCENDING).toList();
     }
 
     private static boolean isInit(String name) {
@@ -142,14 +152,11 @@ final class MemoryMap {
         boolean full = false; // up to the last address there is
         int left = 0;
         int cut = 0;
-        for (LinkedImage.Piece piece : sorted()) {
+        for (LinkedImage.Piece piece : mapped()) {
             if (piece.size() == 0) {
                 continue;
             }
-            if (isTemplate(piece)) {
-                continue;
-            }
-            long size = Math.min(piece.size(), piece.bytes().size() + LARGEST_BSS);
+            long size = size(piece);
             cut += size < piece.size() ? 1 : 0;
             if (full || !blocks.isEmpty() && Long.compareUnsigned(piece.address(), end) < 0) {
                 left++;
@@ -167,9 +174,34 @@ final class MemoryMap {
         }
     }
 
+    /** Pieces where they are in memory, lowest first. */
+    private List<LinkedImage.Piece> mapped() {
+        return image.pieces().stream()
+                .flatMap(piece -> isTemplate(piece) ? loaded(piece).stream() : Stream.of(piece))
+                .sorted(ASCENDING)
+                .toList();
+    }
+
     /** What each processor's area is copied from is linked at 0, which nothing is mapped at. */
     private static boolean isTemplate(LinkedImage.Piece piece) {
         return piece.name().equals(".data..percpu") && piece.address() == 0;
+    }
+
+    private Optional<LinkedImage.Piece> loaded(LinkedImage.Piece template) {
+        Optional<Long> address = symbols.address("__per_cpu_load");
+        if (address.isEmpty()) {
+            unknown.add("Memory: where .data..percpu is: there is no symbol __per_cpu_load.");
+        }
+        return address.filter(at -> Long.compareUnsigned(at + template.size(), at) >= 0)
+                .map(
+                        at ->
+                                new LinkedImage.Piece(
+                                        template.name(),
+                                        at,
+                                        template.bytes(),
+                                        template.size(),
+                                        template.writable(),
+                                        template.executable()));
     }
 
     private void add(LinkedImage.Piece piece, long size) {
@@ -205,9 +237,6 @@ final class MemoryMap {
     }
 
     private Rights rights(LinkedImage.Piece piece) {
-        if (isInit(piece.name())) {
-            return Rights.READ_WRITE_EXECUTE;
-        }
         return known(piece.address()).orElseGet(() -> ofFlags(piece));
     }
 

@@ -2,6 +2,7 @@ package io.github.koloader.elf.internal;
 
 import io.github.koloader.image.Bytes;
 import java.util.Optional;
+import java.util.function.IntPredicate;
 
 /**
  * Names of symbols in an image. How many bytes are read for them altogether is bounded by the
@@ -24,17 +25,26 @@ final class SymbolNames {
 
     /** The name at an address: letters, digits, {@code _}, {@code .}, {@code $}; not empty. */
     Optional<String> at(long address) {
+        return at(address, SymbolNames::isLetter).filter(name -> !name.isEmpty());
+    }
+
+    /** The namespace at an address: what can be printed, without blanks. */
+    Optional<String> namespaceAt(long address) {
+        return at(address, letter -> letter > ' ' && letter < 0x7f);
+    }
+
+    private Optional<String> at(long address, IntPredicate allowed) {
         Optional<LinkedImage.Piece> piece = image.pieceAt(address, 1);
         if (piece.isEmpty()) {
             return Optional.empty();
         }
         Bytes bytes = piece.get().bytes();
         int from = (int) (address - piece.get().address());
-        int length = length(bytes, from);
-        return length <= 0 ? Optional.empty() : Optional.of(bytes.slice(from, length).toLatin1());
+        int length = length(bytes, from, allowed);
+        return length < 0 ? Optional.empty() : Optional.of(bytes.slice(from, length).toLatin1());
     }
 
-    private int length(Bytes bytes, int from) {
+    private int length(Bytes bytes, int from, IntPredicate allowed) {
         int end =
                 Math.min(
                         bytes.size(),
@@ -44,7 +54,7 @@ final class SymbolNames {
             if (letter == 0) {
                 return i - from;
             }
-            if (!isLetter(letter)) {
+            if (!allowed.test(letter)) {
                 return -1;
             }
         }
