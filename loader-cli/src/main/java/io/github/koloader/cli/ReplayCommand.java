@@ -35,6 +35,8 @@ import picocli.CommandLine.Spec;
                     + " died, a refusal or a reported fault is right.",
             "  sysfs: modules loaded one after the other: errno, log, line of /proc/modules; then directories with modes and"
                     + " sizes, files, errors of reading, lines of /proc/kallsyms; then two attempts to remove each.",
+            "  initcall: a boot with initcall_debug: which functions were called, in which order and by which thread, how they"
+                    + " are named; lines about init memory; lines of /proc/kallsyms. Each is counted.",
             "  others: single relocations (vectors), what a loader plans before layout, the veneers that it makes.",
             "",
             "No machine code is run. The small modules of recordings are modelled: what they print is read from their"
@@ -50,6 +52,7 @@ import picocli.CommandLine.Spec;
             "  addresses: --system-map; else relocation recordings of the same kernel beside this one.",
             "  certificates: --cert; else those in boot/vmlinuz-RELEASE of that tree. Without, cases with signed modules"
                     + " are not compared.",
+            "  what is built in: --kernel; else boot/vmlinuz-RELEASE of that tree.",
             ""
         },
         footer = {
@@ -92,6 +95,12 @@ final class ReplayCommand implements Callable<Integer> {
                     "Certificate that the recorded kernel trusts, PEM or DER. May be given several times.")
     private List<Path> certificates = List.of();
 
+    @Option(
+            names = "--kernel",
+            paramLabel = "FILE",
+            description = "vmlinuz or vmlinux of the recorded kernel: what it has built in.")
+    private Optional<Path> kernel = Optional.empty();
+
     @Option(names = "--sources", description = "Print where what is known of the kernel is from.")
     private boolean sources;
 
@@ -103,7 +112,8 @@ final class ReplayCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
-        Replay replay = new Replay(new ReplayOptions(modules, symvers, systemMap, certificates));
+        Replay replay =
+                new Replay(new ReplayOptions(modules, symvers, systemMap, certificates, kernel));
         int exitCode = 0;
         for (Path recording : recordings) {
             try {

@@ -44,6 +44,7 @@ final class RecordForm {
             case VENEER -> new VectorForm(form, line.json()).checkVeneer();
             case ALTERNATIVE -> new VectorForm(form, line.json()).checkAlternative();
             case ERRNO -> new CaseForm(form, line.json()).checkErrno();
+            case INITCALL -> form.checkInitcall(line.json());
             case SYSFS -> new CaseForm(form, line.json()).checkSysfs();
         }
     }
@@ -100,6 +101,35 @@ final class RecordForm {
         }
         optional(json, "raw_core", BASE64);
         optional(json, "raw_init", BASE64);
+    }
+
+    private void checkInitcall(JsonObject json) throws IOException {
+        field(json, "release", RELEASE);
+        if (json.has("info")) {
+            JsonObject info = object(json.get("info"), "info");
+            if (info.has("/proc/cmdline")) {
+                field(info, "/proc/cmdline", TEXT);
+            }
+        }
+        for (JsonElement element : array(json, "sequence")) {
+            if (!element.isJsonArray() || element.getAsJsonArray().size() < 2) {
+                throw wrong("sequence");
+            }
+            JsonArray event = element.getAsJsonArray();
+            value(event.get(0), "sequence", Pattern.compile("call|ret|log"));
+            value(event.get(1), "sequence", TEXT);
+            if (!event.get(0).getAsString().equals("log")) {
+                value(
+                        event.size() > 2 ? event.get(2) : event.get(0),
+                        "sequence",
+                        Pattern.compile("-?[0-9]{1,9}"));
+            }
+        }
+        if (json.has("kallsyms")) {
+            for (JsonElement symbol : array(json, "kallsyms")) {
+                value(symbol, "kallsyms", Pattern.compile("[0-9a-f]{1,16} \\S \\S.*"));
+            }
+        }
     }
 
     private void checkKallsyms(JsonObject json) throws IOException {

@@ -27,7 +27,8 @@ import java.util.zip.GZIPInputStream;
  * with {@code number} and {@code P}), {@code sort} and {@code frob} (what a loader does before
  * layout), {@code alternative} (code that a loader changes to suit the processor), {@code errno}
  * (system calls one after the other), {@code sysfs} (a module in {@code /proc} and {@code /sys}),
- * and the kinds of veneers and branches that loaders make ({@code plt_entry} …).
+ * {@code initcall} (a boot with {@code initcall_debug}), and the kinds of veneers and branches that
+ * loaders make ({@code plt_entry} …).
  *
  * @param path the file
  * @param lines its lines
@@ -50,7 +51,9 @@ public record Recording(Path path, List<Line> lines) {
         /** System calls that load and unload modules, and what the kernel answered and logged. */
         ERRNO("errno"),
         /** A module that is loaded and looked at in {@code /proc} and {@code /sys}. */
-        SYSFS("sysfs");
+        SYSFS("sysfs"),
+        /** A boot: which initcalls ran, in which order. */
+        INITCALL("initcall");
 
         private final String fileKind;
 
@@ -200,6 +203,7 @@ public record Recording(Path path, List<Line> lines) {
             case "module" -> new Line(number, Kind.MODULE, json);
             case "alternative" -> new Line(number, Kind.ALTERNATIVE, json);
             case "errno" -> new Line(number, Kind.ERRNO, json);
+            case "initcall" -> new Line(number, Kind.INITCALL, json);
             case "sysfs" -> new Line(number, Kind.SYSFS, json);
             case "sort", "frob" -> new Line(number, Kind.FROB, json);
             case "plt_entry",

@@ -91,6 +91,20 @@ public final class Replay {
             int differencesBefore = differences.size();
             int notComparedBefore = notCompared.size();
             RecordForm.check(recording.path(), line);
+            if (line.kind() == Kind.INITCALL) {
+                InitcallReplay.Counts counts =
+                        InitcallReplay.run(
+                                inputs,
+                                recording,
+                                line,
+                                missing,
+                                differences,
+                                notCompared,
+                                sources);
+                compared += counts.compared();
+                identical += counts.identical();
+                continue;
+            }
             if (line.kind() == Kind.SYSFS) {
                 missing.addAll(sysfsMissing.getOrDefault(line.number(), List.of()));
                 List<Difference> own =
@@ -131,7 +145,7 @@ public final class Replay {
             Set<String> sources)
             throws IOException {
         switch (line.kind()) {
-            case META, SYSFS -> {}
+            case META, SYSFS, INITCALL -> {}
             case MODULE -> ModuleReplay.run(files, recording, line, missing, differences);
             case VECTOR -> VectorReplay.run(line, differences);
             case FROB -> FrobReplay.run(line, differences);

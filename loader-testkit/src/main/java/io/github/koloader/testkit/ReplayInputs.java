@@ -113,6 +113,18 @@ final class ReplayInputs {
         return Optional.empty();
     }
 
+    /** A small module beside the recording, of that name and for that kernel. */
+    Optional<Bytes> ownModule(
+            Path recording, Architecture architecture, String release, String name)
+            throws IOException {
+        for (Bytes bytes : pristine(recording, architecture, release)) {
+            if (KoReader.of(architecture).readImage(bytes).name().equals(Optional.of(name))) {
+                return Optional.of(bytes);
+            }
+        }
+        return Optional.empty();
+    }
+
     private static Bytes unpacked(Path file) throws IOException {
         try {
             return KoReader.any().unpackedBytes(file);
@@ -540,6 +552,19 @@ final class ReplayInputs {
         return Optional.ofNullable(lowest).map(Address::new);
     }
 
+    /** The kernel itself: the one given, else the boot file beside the release directory. */
+    Optional<Path> kernelImage(String release) throws IOException {
+        return options.kernel().isPresent()
+                ? options.kernel()
+                : firstBesideRelease(
+                        release,
+                        List.of(
+                                "%release/vmlinuz",
+                                "%release/vmlinux",
+                                "%root/boot/vmlinuz-%name",
+                                "%root/boot/vmlinux-%name"));
+    }
+
     /** Certificates given, else those in the kernel's boot file beside the release directory. */
     private Optional<TrustedKeys> keys(String release, List<String> sources) throws IOException {
         if (!options.certificates().isEmpty()) {
@@ -550,14 +575,7 @@ final class ReplayInputs {
             sources.add("certificates: " + options.certificates());
             return Optional.of(keys);
         }
-        Optional<Path> kernel =
-                firstBesideRelease(
-                        release,
-                        List.of(
-                                "%release/vmlinuz",
-                                "%release/vmlinux",
-                                "%root/boot/vmlinuz-%name",
-                                "%root/boot/vmlinux-%name"));
+        Optional<Path> kernel = kernelImage(release);
         if (kernel.isPresent()) {
             TrustedKeys keys = TrustedKeys.builtInto(kernel.get());
             if (!keys.subjects().isEmpty()) {

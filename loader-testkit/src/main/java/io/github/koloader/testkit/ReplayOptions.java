@@ -11,12 +11,14 @@ import java.util.Optional;
  * @param symvers a {@code Module.symvers}: what the kernel exports, with CRCs
  * @param systemMap a {@code System.map}: addresses of the kernel's symbols
  * @param certificates X.509 certificates that the kernel trusts, DER or PEM
+ * @param kernel the kernel itself, {@code vmlinuz} or {@code vmlinux}: what it has built in
  */
 public record ReplayOptions(
         List<Path> modules,
         Optional<Path> symvers,
         Optional<Path> systemMap,
-        List<Path> certificates) {
+        List<Path> certificates,
+        Optional<Path> kernel) {
     /**
      * Copies the lists.
      *
@@ -24,6 +26,7 @@ public record ReplayOptions(
      * @param symvers a {@code Module.symvers}
      * @param systemMap a {@code System.map}
      * @param certificates X.509 certificates that the kernel trusts
+     * @param kernel the kernel itself
      */
     public ReplayOptions {
         modules = List.copyOf(modules);
@@ -36,6 +39,7 @@ public record ReplayOptions(
      * @param modules release directories
      */
     public static ReplayOptions of(List<Path> modules) {
-        return new ReplayOptions(modules, Optional.empty(), Optional.empty(), List.of());
+        return new ReplayOptions(
+                modules, Optional.empty(), Optional.empty(), List.of(), Optional.empty());
     }
 }

@@ -245,7 +245,8 @@ class ErrnoReplayTest {
                                 List.of(),
                                 Optional.empty(),
                                 Optional.empty(),
-                                List.of(recording.file("hello-signed.cert.pem"))));
+                                List.of(recording.file("hello-signed.cert.pem")),
+                                Optional.empty()));
         assertThat(with.differences()).isEmpty();
         assertThat(with.passed()).isTrue();
         assertThat(with.sources()).anyMatch(source -> source.startsWith("certificates: ["));

@@ -220,9 +220,17 @@ public final class InitMemory {
         }
     }
 
+    /** Without a symbol: the page behind the last block that cannot be written to. */
+    private static Optional<Long> endOfConstants(KernelState kernel) {
+        return kernel.linked.memory().stream()
+                .filter(block -> !block.rights().writable())
+                .map(block -> pageEnd(kernel, block.range().end().value()))
+                .max(Long::compareUnsigned);
+    }
+
     private static void reportI386(KernelState kernel) {
         Optional<Long> text = symbol(kernel, "_text");
-        Optional<Long> end = symbol(kernel, "__end_rodata");
+        Optional<Long> end = symbol(kernel, "__end_rodata").or(() -> endOfConstants(kernel));
         if (text.isPresent() && end.isPresent()) {
             kernel.log.add(
                     Warnings.writeProtecting(
