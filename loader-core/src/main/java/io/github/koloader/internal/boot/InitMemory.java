@@ -10,6 +10,7 @@ import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.Region;
 import io.github.koloader.memory.Rights;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
@@ -220,10 +221,20 @@ public final class InitMemory {
         }
     }
 
-    /** Without a symbol: the page behind the last block that cannot be written to. */
+    /** Without a symbol: the page behind the last constants that lie before any variable. */
     private static Optional<Long> endOfConstants(KernelState kernel) {
-        return kernel.linked.memory().stream()
+        List<Block> blocks = kernel.linked.memory();
+        Optional<Address> variables =
+                blocks.stream()
+                        .filter(block -> block.rights() == Rights.READ_WRITE)
+                        .map(Block::start)
+                        .min(Comparator.naturalOrder());
+        return blocks.stream()
                 .filter(block -> !block.rights().writable())
+                .filter(
+                        block ->
+                                variables.isPresent()
+                                        && block.start().compareTo(variables.get()) < 0)
                 .map(block -> pageEnd(kernel, block.range().end().value()))
                 .max(Long::compareUnsigned);
     }

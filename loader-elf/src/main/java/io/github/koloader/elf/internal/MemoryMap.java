@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
@@ -29,6 +30,9 @@ final class MemoryMap {
 
     private static final Comparator<LinkedImage.Piece> ASCENDING =
             Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned);
+
+    /** Sections that are constant once the kernel is up, whatever their flags say. */
+    private static final Set<String> CONSTANTS = Set.of(".rodata", "__modver");
 
     private record Area(AddressRange range, Rights rights) {}
 
@@ -257,6 +261,8 @@ final class MemoryMap {
         if (piece.executable()) {
             return piece.writable() ? Rights.READ_WRITE_EXECUTE : Rights.READ_EXECUTE;
         }
-        return piece.writable() ? Rights.READ_WRITE : Rights.READ_ONLY;
+        return piece.writable() && !CONSTANTS.contains(piece.name())
+                ? Rights.READ_WRITE
+                : Rights.READ_ONLY;
     }
 }
