@@ -36,12 +36,15 @@ final class LinkedElf {
         return file.matches(0, MAGIC);
     }
 
+    /** Class and byte order, and the machine. */
+    record Header(Encoding encoding, int elfMachine) {}
+
     /**
-     * Reads a file.
+     * Reads what the header says.
      *
-     * @throws IOException if a header, section or segment lies outside of the file
+     * @throws IOException if it says nothing that can be
      */
-    static LinkedImage read(Bytes file, String name) throws IOException {
+    static Header header(Bytes file, String name) throws IOException {
         if (file.size() < 20 || !isElf(file)) {
             throw new IOException(name + ": offset 0: not an ELF file");
         }
@@ -61,11 +64,20 @@ final class LinkedElf {
         if (file.size() < ElfConstants.headerSize(encoding)) {
             throw new IOException(name + ": offset " + file.size() + ": ends inside the header");
         }
-        return new LinkedElf(file, name, encoding).read();
+        return new Header(encoding, file.unsignedShort(ElfConstants.E_MACHINE, encoding));
     }
 
-    private LinkedImage read() throws IOException {
-        int machine = file.unsignedShort(ElfConstants.E_MACHINE, encoding);
+    /**
+     * Reads a file.
+     *
+     * @throws IOException if a header, section or segment lies outside of the file
+     */
+    static LinkedImage read(Bytes file, String name) throws IOException {
+        Header header = header(file, name);
+        return new LinkedElf(file, name, header.encoding()).read(header.elfMachine());
+    }
+
+    private LinkedImage read(int machine) throws IOException {
         List<LinkedImage.Piece> pieces = sections();
         if (pieces.isEmpty()) {
             pieces = segments();

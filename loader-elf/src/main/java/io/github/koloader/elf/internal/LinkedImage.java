@@ -32,6 +32,11 @@ public final class LinkedImage {
             long size,
             boolean writable,
             boolean executable) {
+        /** {@return the same piece with other bytes} */
+        Piece with(Bytes other) {
+            return new Piece(name, address, other, size, writable, executable);
+        }
+
         /** {@return whether {@code count} bytes from an address on are in the file} */
         boolean has(long at, long count) {
             long offset = at - address;

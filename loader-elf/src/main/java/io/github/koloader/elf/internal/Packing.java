@@ -5,7 +5,6 @@ import com.github.luben.zstd.ZstdException;
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -92,8 +91,7 @@ enum Packing {
      */
     Bytes unpack(Bytes packed, int limit) throws IOException {
         try (InputStream in = open(packed)) {
-            ByteArrayOutputStream unpacked =
-                    new ByteArrayOutputStream((int) Math.min(limit, 4L * packed.size()));
+            ByteArrayOutputStream unpacked = new ByteArrayOutputStream(1 << 20);
             byte[] part = new byte[1 << 16];
             for (int count; (count = in.read(part)) >= 0; ) {
                 if (count > limit - unpacked.size()) {
@@ -122,9 +120,7 @@ enum Packing {
         if (this == LZO) {
             return new Lzop(packed);
         }
-        byte[] array = packed.toByteArray();
-        InputStream in =
-                new ByteArrayInputStream(array, 0, this == ZSTD ? frame(array) : array.length);
+        InputStream in = new BytesStream(this == ZSTD ? frame(packed) : packed);
         return switch (this) {
             case GZIP -> new GZIPInputStream(in, 1 << 16);
             case XZ -> new SingleXZInputStream(in, MEMORY_KIB);
@@ -134,12 +130,12 @@ enum Packing {
         };
     }
 
-    /** Bytes of the first frame: its decoder would take what follows for another. */
-    private static int frame(byte[] packed) {
+    /** The first frame: its decoder would take what follows for another. */
+    private static Bytes frame(Bytes packed) {
         try {
-            return (int) Zstd.findFrameCompressedSize(packed);
+            return packed.slice(0, (int) Zstd.findFrameCompressedSize(packed.toByteArray()));
         } catch (ZstdException e) { // the decoder will say what is wrong, if it gets there
-            return packed.length;
+            return packed;
         }
     }
 }
