@@ -5,14 +5,14 @@ import io.github.koloader.image.Encoding;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * A kernel without ELF headers: its memory from {@code _text} on, as far as it is not zero. Nothing
- * in it says what address it is linked for; that follows from its own symbol table, and where this
- * is kept by relocations, from both together.
+ * in it says what address it is linked for; that follows from its own symbol table or from its
+ * pointers.
  */
 final class RawKernel {
-    private static final int PAGE = 0x1000;
     private static final byte[] ARM64 = {'A', 'R', 'M', 0x64};
     private static final byte[] RISCV = {'R', 'S', 'C', 5};
     private static final int MAGIC_AT = 0x38;
@@ -24,8 +24,8 @@ final class RawKernel {
     /** The sizes that are believed: what a kernel has of zeros behind its file. */
     private static final long LARGEST = 1L << 32;
 
-    /** Names that the first byte goes by. */
-    private static final List<String> FIRST = List.of("_text", "_head", "stext", "_stext");
+    /** The symbol of the first byte. */
+    private static final String FIRST = "_text";
 
     private final Bytes bytes;
     private final String name;
@@ -112,81 +112,52 @@ final class RawKernel {
 
     private long address(Optional<RelativeRelocations> relocations) throws IOException {
         Optional<KallsymsTables> tables = KallsymsTables.find(bytes, encoding, value -> true);
-        if (tables.isEmpty()) {
+        OptionalLong text = tables.map(RawKernel::text).orElse(OptionalLong.empty());
+        OptionalLong address =
+                text.isPresent()
+                        ? text
+                        : LinkAddress.find(bytes, encoding, lastAddress(), relocations);
+        if (address.isEmpty()) {
             throw new IOException(
                     name
-                            + ": no symbol table (CONFIG_KALLSYMS) in the "
+                            + ": the address that the "
                             + bytes.size()
-                            + " bytes of the kernel, without which the address that it is linked"
-                            + " for is not known");
+                            + " bytes of the kernel are linked for cannot be found: neither a symbol"
+                            + " _text nor enough pointers to texts");
         }
-        long base = base(tables.get(), relocations);
-        long address = first(tables.get(), base);
-        long last = encoding.wide() ? -1L : 0xffff_ffffL;
-        if (address % 8 != 0 || Long.compareUnsigned(bytes.size(), last - address) > 0) {
-            throw new IOException(
-                    name + ": symbols from 0x" + Long.toHexString(address) + " on: no kernel's");
+        check(address.getAsLong(), relocations);
+        return address.getAsLong();
+    }
+
+    /** On arm the highest addresses are devices', and look like instructions. */
+    private long lastAddress() {
+        return elfMachine == EM_ARM ? 0xdfff_ffffL : encoding.wide() ? -1L : 0xffff_ffffL;
+    }
+
+    private void check(long address, Optional<RelativeRelocations> relocations) throws IOException {
+        String found = name + ": the kernel would be linked for 0x" + Long.toHexString(address);
+        if (address % 8 != 0 || Long.compareUnsigned(bytes.size(), lastAddress() - address) > 0) {
+            throw new IOException(found + ", where it has no room");
         }
         if (relocations.isPresent()
                 && relocations.get().countInside(address, bytes.size())
                         < relocations.get().count() / 2) {
-            throw new IOException(
-                    name
-                            + ": symbols from 0x"
-                            + Long.toHexString(address)
-                            + " on, and relocations elsewhere");
+            throw new IOException(found + ", and its relocations are elsewhere");
         }
-        return address;
     }
 
-    /** Address of the first byte, going by what the addresses of symbols are counted from. */
-    private static long first(KallsymsTables tables, long base) {
-        long[] found = new long[FIRST.size()];
-        boolean[] known = new boolean[FIRST.size()];
-        long lowest = -1;
+    /** Address of the first byte, if there is a symbol for it whose address is in the image. */
+    private static OptionalLong text(KallsymsTables tables) {
+        long base = tables.baseValue();
+        if (tables.base() >= 0 && base == 0) { // a relocation will say
+            return OptionalLong.empty();
+        }
         KallsymsTables.Names names = tables.names();
         for (int i = 0; i < tables.count(); i++) {
-            String text = names.next();
-            int index = FIRST.indexOf(text.substring(1));
-            long address = tables.address(i, base);
-            if (index >= 0 && !known[index]) {
-                known[index] = true;
-                found[index] = address;
-            }
-            if (text.charAt(0) != 'A' && Long.compareUnsigned(address, lowest) < 0) {
-                lowest = address;
+            if (names.next().substring(1).equals(FIRST)) {
+                return OptionalLong.of(tables.address(i, base));
             }
         }
-        for (int i = 0; i < found.length; i++) {
-            if (known[i]) {
-                return found[i];
-            }
-        }
-        return lowest & -PAGE;
-    }
-
-    /**
-     * What symbols' offsets are counted from. A word that a relocation writes is still 0 here;
-     * which relocation it is follows from its place, which lies as far from the first byte's
-     * address as the word from the first byte.
-     */
-    private long base(KallsymsTables tables, Optional<RelativeRelocations> relocations)
-            throws IOException {
-        long base = tables.baseValue();
-        if (tables.base() < 0 || base != 0 || relocations.isEmpty()) {
-            return base;
-        }
-        long fromBase = tables.base() + first(tables, 0);
-        for (int i = 0; i < relocations.get().count(); i++) {
-            long value = relocations.get().value(i);
-            if (relocations.get().place(i) - value == fromBase && value % 8 == 0 && value != 0) {
-                return value;
-            }
-        }
-        throw new IOException(
-                name
-                        + ": offset "
-                        + tables.base()
-                        + ": no relocation for the address that symbols are counted from");
+        return OptionalLong.empty();
     }
 }
