@@ -23,12 +23,35 @@ final class RelativeRelocations {
     /** Fewer in a row may be something else. */
     private static final int FEWEST = 8;
 
-    private final Bytes table;
-    private final Encoding encoding;
+    private static final int DT_SYMTAB = 6;
+    private static final int DT_RELA = 7;
+    private static final int DT_RELASZ = 8;
+    private static final int DT_RELAENT = 9;
+    private static final int SYMBOL_VALUE = 8;
 
-    private RelativeRelocations(Bytes table, Encoding encoding) {
-        this.table = table;
+    private final Bytes bytes;
+    private final Encoding encoding;
+    private final int from;
+    private final int relative;
+    private final int count;
+    private final int symbols;
+
+    /**
+     * A table.
+     *
+     * @param from where it is in the bytes
+     * @param relative entries without a symbol, which come first
+     * @param count all entries
+     * @param symbols where the symbols are that the others name
+     */
+    private RelativeRelocations(
+            Bytes bytes, Encoding encoding, int from, int relative, int count, int symbols) {
+        this.bytes = bytes;
         this.encoding = encoding;
+        this.from = from;
+        this.relative = relative;
+        this.count = count;
+        this.symbols = symbols;
     }
 
     /** The relocation type of the machine; 0 where kernels are not made so. */
@@ -61,23 +84,76 @@ final class RelativeRelocations {
             }
             at = Math.max(at, end - 8);
         }
-        return longest < FEWEST * ENTRY
-                ? Optional.empty()
-                : Optional.of(new RelativeRelocations(bytes.slice(best, longest), encoding));
+        if (longest < FEWEST * ENTRY) {
+            return Optional.empty();
+        }
+        int relative = longest / ENTRY;
+        int symbols = symbols(bytes, encoding, best);
+        int count = relative;
+        while (symbols >= 0
+                && best + (count + 1) * ENTRY <= bytes.size()
+                && isSymbolic(bytes, encoding, best + count * ENTRY, elfMachine, symbols)) {
+            count++;
+        }
+        return Optional.of(
+                new RelativeRelocations(bytes, encoding, best, relative, count, symbols));
     }
 
+    /** Whether an entry is an address of a symbol that is there. */
+    private static boolean isSymbolic(
+            Bytes bytes, Encoding encoding, int at, int elfMachine, int symbols) {
+        int type =
+                switch (elfMachine) {
+                    case 183 -> 257; // R_AARCH64_ABS64
+                    case 21 -> 38; // R_PPC64_ADDR64
+                    case 22 -> 22; // R_390_64
+                    default -> 2; // R_RISCV_64, R_LARCH_64
+                };
+        long info = bytes.readLong(at + 8, encoding);
+        return (int) info == type && info >>> 32 <= (bytes.size() - symbols) / ENTRY - 1;
+    }
+
+    /**
+     * Where the dynamic symbol table is: as far from the relocations as the dynamic section says;
+     * −1 without one.
+     */
+    private static int symbols(Bytes bytes, Encoding encoding, int table) {
+        for (int at = 0; at <= bytes.size() - 48; at += 8) {
+            if (bytes.readLong(at, encoding) == DT_RELA
+                    && bytes.readLong(at + 16, encoding) == DT_RELASZ
+                    && bytes.readLong(at + 32, encoding) == DT_RELAENT
+                    && bytes.readLong(at + 40, encoding) == ENTRY) {
+                long relocations = bytes.readLong(at + 8, encoding);
+                for (int tag = at - 16; tag >= 0 && tag > at - 512; tag -= 16) {
+                    if (bytes.readLong(tag, encoding) == DT_SYMTAB) {
+                        long place = bytes.readLong(tag + 8, encoding) - relocations + table;
+                        return place >= 0 && place <= bytes.size() - ENTRY ? (int) place : -1;
+                    }
+                }
+            }
+        }
+        return -1;
+    }
+
+    /** How many words are to be written. */
     int count() {
-        return table.size() / ENTRY;
+        return count;
     }
 
     /** Link address of the word. */
     long place(int index) {
-        return table.readLong(index * ENTRY, encoding);
+        return bytes.readLong(from + index * ENTRY, encoding);
     }
 
     /** Its value, before the kernel has moved. */
     long value(int index) {
-        return table.readLong(index * ENTRY + 16, encoding);
+        int at = from + index * ENTRY;
+        long addend = bytes.readLong(at + 16, encoding);
+        if (index < relative) {
+            return addend;
+        }
+        int symbol = (int) (bytes.readLong(at + 8, encoding) >>> 32);
+        return addend + bytes.readLong(symbols + symbol * ENTRY + SYMBOL_VALUE, encoding);
     }
 
     /** How many of the words lie in a range. */
