@@ -11,10 +11,6 @@ import org.tukaani.xz.XZInputStream;
 
 /** Unpacks gzip, xz and zstd, told by their first bytes, up to a limit. */
 public final class Decompressor {
-    private static final byte[] GZIP = {0x1f, (byte) 0x8b, 8};
-    private static final byte[] XZ = {(byte) 0xfd, '7', 'z', 'X', 'Z', 0};
-    private static final byte[] ZSTD = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd};
-
     /** What a dictionary may take: that of {@code xz -9}, with room. */
     private static final int XZ_MEMORY_KIB = 96 * 1024;
 
@@ -28,13 +24,13 @@ public final class Decompressor {
      *     limit
      */
     public static Bytes unpack(Bytes file, long limit) {
-        if (file.matches(0, GZIP)) {
+        if (Packing.GZIP.beginsAt(file, 0)) {
             return unpack("gzip", file, limit);
         }
-        if (file.matches(0, XZ)) {
+        if (Packing.XZ.beginsAt(file, 0)) {
             return unpack("xz", file, limit);
         }
-        if (file.matches(0, ZSTD)) {
+        if (Packing.ZSTD.beginsAt(file, 0)) {
             return unpack("zstd", file, limit);
         }
         if (file.size() > limit) {

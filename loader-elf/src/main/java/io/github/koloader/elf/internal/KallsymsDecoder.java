@@ -2,7 +2,10 @@ package io.github.koloader.elf.internal;
 
 import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.memory.Address;
+import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /**
  * Reads the names and addresses that a kernel has of itself, for {@code /proc/kallsyms}. Addresses
@@ -21,10 +24,14 @@ public final class KallsymsDecoder {
      *     without CONFIG_KALLSYMS, or tables that do not agree with each other
      */
     public static Optional<KernelSymbolTable> decode(LinkedImage image) {
+        NavigableMap<Long, Long> sizes = new TreeMap<>(Long::compareUnsigned);
+        for (LinkedImage.Piece piece : image.pieces()) {
+            sizes.merge(piece.address(), piece.size(), Math::max);
+        }
         for (LinkedImage.Piece piece : image.pieces()) {
             Optional<KallsymsTables> tables =
                     KallsymsTables.find(
-                            piece.bytes(), image.encoding(), value -> isInside(image, value));
+                            piece.bytes(), image.encoding(), value -> isInside(sizes, value));
             if (tables.isPresent()) {
                 return Optional.of(table(tables.get(), tables.get().baseValue()));
             }
@@ -43,12 +50,8 @@ public final class KallsymsDecoder {
         return table.build();
     }
 
-    private static boolean isInside(LinkedImage image, long value) {
-        for (LinkedImage.Piece piece : image.pieces()) {
-            if (Long.compareUnsigned(value - piece.address(), piece.size()) <= 0) {
-                return true;
-            }
-        }
-        return false;
+    private static boolean isInside(NavigableMap<Long, Long> sizes, long value) {
+        Map.Entry<Long, Long> below = sizes.floorEntry(value);
+        return below != null && Long.compareUnsigned(value - below.getKey(), below.getValue()) <= 0;
     }
 }

@@ -42,21 +42,25 @@ final class KallsymsTables {
     private static final int TOKENS = 256;
     private static final int INDEX_SIZE = TOKENS * 2;
     private static final int GROUP = 256;
+    private static final int FEWEST_TOKENS = 8;
     private static final int LONGEST_TOKEN = 512;
 
     /** Characters of a name, with the type letter and the NUL, in the kernels that allow most. */
     private static final int LONGEST_NAME = 512;
 
     /** More than any kernel has. */
-    private static final int MOST_SYMBOLS = 1 << 22;
+    private static final int MOST_SYMBOLS = 1 << 21;
 
     /** Steps in which a table is found, unless somebody made it hard. */
-    private static final long WORK = 1L << 29;
+    private static final long WORK = 1 << 16;
+
+    private static final int WORK_PER_BYTE = 8;
 
     private final Bytes bytes;
     private final Encoding encoding;
     private final LongPredicate plausible;
     private long work;
+    private final long workLimit;
 
     // What is found, as offsets of bytes.
     private int tokenIndex;
@@ -74,6 +78,7 @@ final class KallsymsTables {
         this.bytes = bytes;
         this.encoding = encoding;
         this.plausible = plausible;
+        this.workLimit = WORK + (long) WORK_PER_BYTE * bytes.size();
     }
 
     /**
@@ -156,7 +161,7 @@ final class KallsymsTables {
 
     /** Every token index has a token table, and a table that fits it. */
     private boolean find() {
-        for (int at = 0; at <= bytes.size() - INDEX_SIZE && work < WORK; at += 4) {
+        for (int at = 0; at <= bytes.size() - INDEX_SIZE && work < workLimit; at += 4) {
             if (shortAt(at) == 0 && shortAt(at + 2) != 0 && isIndex(at)) {
                 tokenIndex = at;
                 if (findTokens() && findNames()) {
@@ -171,7 +176,7 @@ final class KallsymsTables {
         for (int i = 1; i < TOKENS; i++) {
             work++;
             int length = shortAt(at + 2 * i) - shortAt(at + 2 * i - 2);
-            if (length < 2 || length > LONGEST_TOKEN) {
+            if (length < 1 || length > LONGEST_TOKEN) {
                 return false;
             }
         }
@@ -181,7 +186,7 @@ final class KallsymsTables {
     /** Tokens end where the index begins, but for bytes that align it. */
     private boolean findTokens() {
         int last = shortAt(tokenIndex + INDEX_SIZE - 2);
-        int highest = tokenIndex - last - 2 & ~3;
+        int highest = tokenIndex - last - 1 & ~3;
         for (int at = highest; at >= 0 && at > highest - LONGEST_TOKEN - GROUP; at -= 4) {
             work++;
             if (areTokens(at, last)) {
@@ -199,17 +204,19 @@ final class KallsymsTables {
                 return false;
             }
         }
+        int used = 0; // with few names some codes stand for nothing
         for (int i = 0; i < TOKENS; i++) {
             int from = shortAt(tokenIndex + 2 * i);
             int length = bytes.textLength(at + from);
             work += length;
             int expected = i < TOKENS - 1 ? shortAt(tokenIndex + 2 * i + 2) - from - 1 : length;
-            if (length != expected || length == 0) {
+            if (length != expected) {
                 return false;
             }
+            used += length == 0 ? 0 : 1;
         }
         int end = at + last + bytes.textLength(at + last) + 1;
-        return end <= tokenIndex && isZero(end, tokenIndex);
+        return used >= FEWEST_TOKENS && end <= tokenIndex && isZero(end, tokenIndex);
     }
 
     private boolean isZero(int from, int to) {
@@ -224,14 +231,14 @@ final class KallsymsTables {
 
     /** The number of symbols lies before the names, and says how far. */
     private boolean findNames() {
-        for (int at = tokens - 4; at >= 0 && work < WORK; at -= 4) {
+        for (int at = tokens - 4; at >= 0 && work < workLimit; at -= 4) {
             work++;
             int number = bytes.readInt(at, encoding);
             int slot = at;
             if (number <= 0
                     || number > MOST_SYMBOLS
                     || number > (tokens - at) / 2
-                    || number < (tokens - at) / LONGEST_NAME) {
+                    || number < (tokens - at) / (2 * LONGEST_NAME)) {
                 continue;
             }
             // a big-endian word has the number in its second half
@@ -340,7 +347,7 @@ final class KallsymsTables {
                 return false;
             }
         }
-        return total <= 16L * (at - names) + (1 << 16);
+        return total <= 8L * (at - names) + (1 << 16);
     }
 
     /** Bytes that the length of a name takes. */
@@ -393,7 +400,7 @@ final class KallsymsTables {
             work++;
             ascending = Integer.compareUnsigned(offset(i - 1), offset(i)) <= 0;
         }
-        return ascending;
+        return ascending && (count == 1 || offset(count - 1) != 0);
     }
 
     /** The base is the lowest address that is counted from it: −1. */

@@ -22,8 +22,6 @@ import java.util.zip.Inflater;
  * @kernel kernel/module/decompress.c, module_decompress()
  */
 public final class KernelDecompressor {
-    private static final byte[] GZIP = {0x1f, (byte) 0x8b, 8};
-    private static final byte[] ZSTD = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd};
     private static final int GZIP_HEADER_SIZE = 10;
     private static final int GZIP_NAME = 8;
     private static final int Z_DATA_ERROR = -3;
@@ -81,7 +79,7 @@ public final class KernelDecompressor {
 
     /** Of the optional parts of the header the kernel knows the file's name alone. */
     private static Bytes gzip(Bytes file, long limit) {
-        if (file.size() < GZIP_HEADER_SIZE || !file.matches(0, GZIP)) {
+        if (file.size() < GZIP_HEADER_SIZE || !Packing.GZIP.beginsAt(file, 0)) {
             throw ElfFailures.notCompressed("a gzip");
         }
         int at = GZIP_HEADER_SIZE;
@@ -114,7 +112,7 @@ public final class KernelDecompressor {
 
     /** The first frame; one that ends too early is no error here, and gives what there is. */
     private static Bytes zstd(Bytes file, long limit) {
-        if (!file.matches(0, ZSTD)) {
+        if (!Packing.ZSTD.beginsAt(file, 0)) {
             throw ElfFailures.notCompressed("a zstd");
         }
         byte[] packed = file.toByteArray();

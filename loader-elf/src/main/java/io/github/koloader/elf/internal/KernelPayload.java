@@ -1,52 +1,43 @@
 package io.github.koloader.elf.internal;
 
-import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
-import java.util.zip.GZIPInputStream;
-import org.tukaani.xz.SingleXZInputStream;
+import java.util.Optional;
 
 /**
- * What may be the code of a kernel in a boot file: the file itself, and what is packed in it by
- * gzip, xz or zstd, wherever that begins.
+ * What may be the code of a kernel in a boot file: the file itself, and what is packed in it,
+ * wherever that begins.
  */
 public final class KernelPayload implements Iterator<Bytes> {
-    private static final byte[] GZIP = {0x1f, (byte) 0x8b, 8};
-    private static final byte[] XZ = {(byte) 0xfd, '7', 'z', 'X', 'Z', 0};
-    private static final byte[] ZSTD = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd};
     private static final byte[] DOS = {'M', 'Z'};
     private static final byte[] PE = {'P', 'E', 0, 0};
     private static final int PE_OFFSET = 0x3c;
     private static final int PE32_PLUS = 0x20b;
     private static final int LIMIT = 1 << 27;
-    private static final int MEMORY_KIB = 1 << 18;
 
     /** What only looks packed costs time: how much of it is tried, in bytes that are unpacked. */
     private static final long WORK = 1L << 30;
 
-    /** What a try costs apart from that; for xz it may be an array for a large dictionary. */
+    /** What a try costs apart from that; it may be an array for a large dictionary. */
     private static final int TRY = 1 << 16;
 
-    private static final int XZ_TRY = 1 << 24;
+    private static final int DICTIONARY_TRY = 1 << 24;
 
     /** Less than this is no kernel. */
     private static final int SMALLEST = 1 << 18;
 
     private final Bytes file;
-    private final byte[] array;
     private int at = -1;
     private Bytes next;
     private long work;
 
     private KernelPayload(Bytes file) {
         this.file = file;
-        this.array = file.toByteArray();
         this.next = file;
     }
 
@@ -94,32 +85,24 @@ public final class KernelPayload implements Iterator<Bytes> {
 
     /** What is packed from here on; nothing if there is nothing, or little. */
     private Bytes unpack() {
-        byte first = file.get(at);
-        if (first != GZIP[0] && first != XZ[0] && first != ZSTD[0]) {
+        if (!Packing.beginsWith(file.get(at))) {
             return Bytes.EMPTY;
         }
-        boolean gzip = file.matches(at, GZIP);
-        boolean xz = file.matches(at, XZ);
-        if (!gzip && !xz && !file.matches(at, ZSTD)) {
+        Optional<Packing> packing = Packing.at(file, at);
+        if (packing.isEmpty()) {
             return Bytes.EMPTY;
         }
-        work += xz ? XZ_TRY : TRY;
+        work += packing.get().hasDictionary() ? DICTIONARY_TRY : TRY;
         try {
-            return unpack(gzip, xz);
+            return unpack(packing.get());
         } catch (OutOfMemoryError e) {
             return Bytes.EMPTY; // no kernel needs as much
         }
     }
 
-    private Bytes unpack(boolean gzip, boolean xz) {
+    private Bytes unpack(Packing packing) {
         ByteArrayOutputStream unpacked = new ByteArrayOutputStream();
-        InputStream packed = new ByteArrayInputStream(array, at, array.length - at);
-        try (InputStream in =
-                gzip
-                        ? new GZIPInputStream(packed)
-                        : xz
-                                ? new SingleXZInputStream(packed, MEMORY_KIB)
-                                : new ZstdInputStreamNoFinalizer(packed)) {
+        try (InputStream in = packing.open(file.slice(at))) {
             byte[] part = new byte[1 << 16];
             for (int count; (count = in.read(part)) >= 0 && unpacked.size() < LIMIT; ) {
                 unpacked.write(part, 0, count);

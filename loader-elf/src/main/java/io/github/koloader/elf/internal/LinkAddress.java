@@ -24,6 +24,9 @@ final class LinkAddress {
     /** Texts that are tried at first: enough, where there are many. */
     private static final int SAMPLE = 1 << 13;
 
+    /** In a kernel there are two on average. */
+    private static final int MOST_OF_A_PLACE = 32;
+
     private static final int COUNTERS = 1 << 20;
     private static final int FINALISTS = 4;
     private static final int EXACT = 1 << 12;
@@ -101,7 +104,7 @@ final class LinkAddress {
         int[] counts = new int[PAGE];
         int[] all = texts.stream().toArray();
         for (int i = 0; i < all.length; i += step) {
-            counts[all[i] % PAGE]++;
+            counts[all[i] % PAGE] = Math.min(counts[all[i] % PAGE] + 1, MOST_OF_A_PLACE);
         }
         int[][] byPlace = new int[PAGE][];
         for (int i = 0; i < all.length; i += step) {
@@ -109,7 +112,9 @@ final class LinkAddress {
             if (byPlace[place] == null) {
                 byPlace[place] = new int[counts[place]];
             }
-            byPlace[place][--counts[place]] = all[i];
+            if (counts[place] > 0) {
+                byPlace[place][--counts[place]] = all[i];
+            }
         }
         return byPlace;
     }

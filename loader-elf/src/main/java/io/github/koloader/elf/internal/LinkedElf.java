@@ -19,6 +19,7 @@ final class LinkedElf {
     private static final int SHF_WRITE = 1;
     private static final int SHF_ALLOC = 2;
     private static final int SHF_EXECINSTR = 4;
+    private static final int LONGEST_NAME = 128;
     private static final int PF_X = 1;
     private static final int PF_W = 2;
 
@@ -82,6 +83,11 @@ final class LinkedElf {
         if (pieces.isEmpty()) {
             pieces = segments();
         }
+        long total = pieces.stream().mapToLong(piece -> piece.bytes().size()).sum();
+        if (total > 2L * file.size()) {
+            throw new IOException(
+                    name + ": " + total + " bytes of sections in " + file.size() + " of the file");
+        }
         if (pieces.isEmpty()) {
             throw new IOException(name + ": neither a section nor a segment that takes up memory");
         }
@@ -124,15 +130,21 @@ final class LinkedElf {
     }
 
     private LinkedImage.Piece piece(SectionHeader header, Bytes strings) throws IOException {
-        int text = header.name();
         checkEnd(header.at(), header.address(), header.size());
         return new LinkedImage.Piece(
-                text >= 0 && text < strings.size() ? strings.text(text) : "",
+                name(strings, header.name()),
                 header.address(),
                 contents(header),
                 header.size(),
                 (header.flags() & SHF_WRITE) != 0,
                 (header.flags() & SHF_EXECINSTR) != 0);
+    }
+
+    /** A name; one that is longer than any is cut off. */
+    private static String name(Bytes strings, int at) {
+        return at < 0 || at >= strings.size()
+                ? ""
+                : strings.slice(at, Math.min(LONGEST_NAME, strings.size() - at)).text(0);
     }
 
     private Bytes contents(SectionHeader header) throws IOException {

@@ -74,6 +74,11 @@ enum Packing {
         return Optional.empty();
     }
 
+    /** Whether its decoder needs memory for what was unpacked before. */
+    boolean hasDictionary() {
+        return this == XZ || this == LZMA;
+    }
+
     /** {@return whether a magic number begins with that byte} */
     static boolean beginsWith(byte first) {
         return switch (first) {
