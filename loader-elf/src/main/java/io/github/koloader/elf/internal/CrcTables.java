@@ -2,7 +2,7 @@ package io.github.koloader.elf.internal;
 
 import io.github.koloader.image.Encoding;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,12 +21,12 @@ final class CrcTables {
 
     private final LinkedImage image;
     private final Encoding encoding;
-    private final Map<ExportTable, Crcs> tables = new HashMap<>();
+    private final Map<ExportTable, Crcs> tables = new IdentityHashMap<>();
 
     CrcTables(LinkedImage image, SymbolIndex symbols, List<ExportTable> exports) {
         this.image = image;
         this.encoding = image.encoding();
-        Map<ExportTable, Long> starts = new HashMap<>();
+        Map<ExportTable, Long> starts = new IdentityHashMap<>();
         List<Long> bounds = new ArrayList<>();
         for (ExportTable table : exports) {
             start(symbols, "__kcrctab" + table.suffix())
