@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.image.Bytes;
+import io.github.koloader.image.Modinfo;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.Rights;
@@ -67,6 +68,7 @@ public final class LinkedKernel {
     private final Map<Address, Executor> functions;
     private final Optional<AddressRange> parameterTable;
     private final Optional<AddressRange> setupTable;
+    private final Modinfo modinfo;
     private final List<String> unknown;
 
     private LinkedKernel(Builder builder) {
@@ -83,6 +85,7 @@ public final class LinkedKernel {
         this.functions = Map.copyOf(builder.functions);
         this.parameterTable = builder.parameterTable;
         this.setupTable = builder.setupTable;
+        this.modinfo = builder.modinfo;
         this.unknown = List.copyOf(builder.unknown);
     }
 
@@ -177,6 +180,15 @@ public final class LinkedKernel {
         return setupTable;
     }
 
+    /**
+     * {@return the modinfo of what is built in, which no kernel has in memory: its build extracts
+     * it to {@code modules.builtin.modinfo}. Tags begin with the module, such as {@code
+     * loop.license}; nothing for a kernel read from a file}
+     */
+    public Modinfo modinfo() {
+        return modinfo;
+    }
+
     /** {@return what could not be found out, one sentence each, with the reason} */
     public List<String> unknown() {
         return unknown;
@@ -211,6 +223,7 @@ public final class LinkedKernel {
         private final Map<Address, Executor> functions = new LinkedHashMap<>();
         private Optional<AddressRange> parameterTable = Optional.empty();
         private Optional<AddressRange> setupTable = Optional.empty();
+        private Modinfo modinfo = Modinfo.EMPTY;
         private final List<String> unknown = new ArrayList<>();
 
         private Builder(Architecture architecture) {
@@ -325,6 +338,17 @@ public final class LinkedKernel {
          */
         public Builder setupTable(AddressRange range) {
             this.setupTable = Optional.of(range);
+            return this;
+        }
+
+        /**
+         * Sets the modinfo of what is built in.
+         *
+         * @param builtIn entries whose tags begin with a module's name and a dot
+         * @return this builder
+         */
+        public Builder modinfo(Modinfo builtIn) {
+            this.modinfo = requireNonNull(builtIn);
             return this;
         }
 

@@ -348,6 +348,11 @@ final class AArch64 implements Architecture {
     }
 
     @Override
+    public boolean keepsBuiltInExit() {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return config.atLeast(4, 19);
     }

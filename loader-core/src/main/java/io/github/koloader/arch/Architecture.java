@@ -160,6 +160,16 @@ public interface Architecture {
     }
 
     /**
+     * {@return whether exit code of what is built in is kept until the end of the boot, as other
+     * tables refer to it, and freed with init memory; else the linker discards it}
+     *
+     * @kernel arch/&lt;arch&gt;/kernel/vmlinux.lds.S, RUNTIME_DISCARD_EXIT
+     */
+    default boolean keepsBuiltInExit() {
+        return false;
+    }
+
+    /**
      * {@return whether exports are written as 32-bit distances from their own fields (PREL32), not
      * as addresses}
      *

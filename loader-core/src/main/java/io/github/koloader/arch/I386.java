@@ -129,6 +129,11 @@ final class I386 implements Architecture {
     }
 
     @Override
+    public boolean keepsBuiltInExit() {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return config.atLeast(4, 19);
     }

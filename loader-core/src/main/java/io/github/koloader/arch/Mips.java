@@ -235,6 +235,11 @@ final class Mips implements Architecture {
     }
 
     @Override
+    public boolean keepsBuiltInExit() {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return false;
     }

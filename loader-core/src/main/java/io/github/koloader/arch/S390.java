@@ -152,6 +152,11 @@ final class S390 implements Architecture {
     }
 
     @Override
+    public boolean keepsBuiltInExit() {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return false;
     }

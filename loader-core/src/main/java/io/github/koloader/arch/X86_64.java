@@ -134,6 +134,11 @@ final class X86_64 implements Architecture {
     }
 
     @Override
+    public boolean keepsBuiltInExit() {
+        return true;
+    }
+
+    @Override
     public boolean relativeExports(KernelConfig config) {
         return config.atLeast(4, 19);
     }
