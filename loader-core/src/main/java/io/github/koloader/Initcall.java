@@ -9,7 +9,8 @@ import java.util.Optional;
  * An entry of a table of initcalls: a function that is run at boot.
  *
  * @param level what it was registered for
- * @param function address of the function; where functions have descriptors, of that
+ * @param function address of the function; where functions have descriptors, of that; 0 if it is
+ *     not known
  * @param name name of the function, one character a byte; empty if it is not known
  * @param module the {@code KBUILD_MODNAME} of the code that registered it, as the entry's own
  *     symbol has it since 5.12; empty if it is not known
