@@ -4,6 +4,8 @@ import static java.util.Objects.requireNonNull;
 
 import io.github.koloader.memory.Address;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * An entry of a table of initcalls: a function that is run at boot.
@@ -18,6 +20,8 @@ import java.util.Optional;
  */
 public record Initcall(
         InitcallLevel level, Address function, String name, Optional<String> module) {
+    private static final Pattern STUB = Pattern.compile("__initstub__kmod_.+?__\\d+_\\d+_(.+)");
+
     /**
      * Checks for nulls.
      *
@@ -36,5 +40,20 @@ public record Initcall(
     /** {@return the function's name, or its address where that is not known} */
     public String title() {
         return name.isEmpty() ? function.toString() : name;
+    }
+
+    /**
+     * {@return the function's name in the source} Where Clang optimises at link time, what is
+     * called, and has the {@link #name()}, is a stub {@code
+     * __initstub__kmod_<module>__<counter>_<line>_<function><id>}; then this is the function that
+     * the stub calls. Else it is the name; empty if that is not known.
+     *
+     * @kernel include/linux/init.h, ____define_initcall()
+     */
+    public String sourceName() {
+        Matcher stub = STUB.matcher(name);
+        return stub.matches() && stub.group(1).endsWith(level.id())
+                ? stub.group(1).substring(0, stub.group(1).length() - level.id().length())
+                : name;
     }
 }

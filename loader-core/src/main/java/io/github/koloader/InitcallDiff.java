@@ -22,10 +22,10 @@ import java.util.function.Function;
  * How the order of initcalls differs between two kernels, as few changes as possible: one insertion
  * is one change, though all that follow have other places. Immutable.
  *
- * <p>An initcall is the same in both if function and module have the same names; where only one of
- * the lists knows the module, the function's name decides. Of several of one name, those of the
- * same level belong together, then the first to the first. Addresses do not matter. Initcalls
- * without a name are told apart by level only.
+ * <p>An initcall is the same in both if function and module have the same names in the source;
+ * where only one of the lists knows the module, the function's name decides. Of several of one
+ * name, those of the same level belong together, then the first to the first. Addresses do not
+ * matter. Initcalls without a name are told apart by level only.
  */
 public final class InitcallDiff {
     /** What happened to an initcall. */
@@ -87,7 +87,7 @@ public final class InitcallDiff {
 
     private static final Comparator<Initcall> ANY_ORDER =
             Comparator.comparing(Initcall::level)
-                    .thenComparing(Initcall::name)
+                    .thenComparing(Initcall::sourceName)
                     .thenComparing(Initcall::module, Comparators.emptiesFirst(naturalOrder()));
 
     private static final Comparator<Change> REPORT_ORDER =

@@ -13,6 +13,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a kernel booted with {@code initcall_debug} has logged of its initcalls. A call is two
@@ -142,22 +143,29 @@ public final class InitcallLog {
         Map<String, Deque<Call>> byName = new HashMap<>();
         for (Call call : calls) {
             if (call.module().isEmpty()) {
-                Matcher stub = STUB.matcher(call.function());
-                String name = stub.matches() ? stub.group(1) : call.function();
-                byName.computeIfAbsent(name, any -> new ArrayDeque<>()).add(call);
+                byName.computeIfAbsent(withoutStub(call.function()), name -> new ArrayDeque<>())
+                        .add(call);
             }
         }
         List<Optional<Call>> found = new ArrayList<>();
         for (Initcall initcall : initcalls) {
-            Call call =
-                    Optional.ofNullable(byName.get(initcall.title())).map(Deque::poll).orElse(null);
-            if (call == null) {
-                String stub = initcall.name() + initcall.level().id();
-                call = Optional.ofNullable(byName.get(stub)).map(Deque::poll).orElse(null);
+            Call call = poll(byName, withoutStub(initcall.title()));
+            if (call == null) { // the kernel called a stub, and the list has the function
+                call = poll(byName, initcall.name() + initcall.level().id());
             }
             found.add(Optional.ofNullable(call));
         }
         return found;
+    }
+
+    private static @Nullable Call poll(Map<String, Deque<Call>> calls, String name) {
+        Deque<Call> waiting = calls.get(name);
+        return waiting == null ? null : waiting.poll();
+    }
+
+    private static String withoutStub(String name) {
+        Matcher stub = STUB.matcher(name);
+        return stub.matches() ? stub.group(1) : name;
     }
 
     /** Puts the lines of a call together. */

@@ -223,5 +223,12 @@ final class InitcallLogTest {
         Initcall loop =
                 new Initcall(InitcallLevel.DEVICE, Address.NULL, "loop_init", Optional.of("loop"));
         assertThat(log.callsOf(List.of(loop))).containsExactly(Optional.of(log.calls().get(0)));
+        Initcall stub =
+                new Initcall(
+                        InitcallLevel.DEVICE,
+                        Address.NULL,
+                        "__initstub__kmod_loop__423_2271_loop_init6",
+                        Optional.of("loop"));
+        assertThat(log.callsOf(List.of(stub))).containsExactly(Optional.of(log.calls().get(0)));
     }
 }

@@ -1,16 +1,21 @@
 package io.github.koloader.elf.kernel;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.KernelSymbols;
 import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.memory.Address;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * {@code System.map} or {@code /proc/kallsyms}: the addresses of a kernel's symbols. Lines of
@@ -18,13 +23,16 @@ import java.util.Optional;
  */
 public final class SystemMap {
     private static final String EXPORT = "__ksymtab_";
+    private static final Pattern BEGINNING = Pattern.compile("[0-9A-Fa-f]{1,16} [!-~] [!-~]");
 
     private final Map<String, Address> addresses;
     private final KernelSymbolTable table;
+    private final int wordSize;
 
-    private SystemMap(Map<String, Address> addresses, KernelSymbolTable table) {
+    private SystemMap(Map<String, Address> addresses, KernelSymbolTable table, int wordSize) {
         this.addresses = Collections.unmodifiableMap(addresses);
         this.table = table;
+        this.wordSize = wordSize;
     }
 
     /**
@@ -50,26 +58,54 @@ public final class SystemMap {
     public static SystemMap parse(String text, String source) throws IOException {
         Map<String, Address> addresses = new LinkedHashMap<>();
         KernelSymbolTable.Builder table = KernelSymbolTable.builder();
+        int digits = 0;
         int number = 0;
-        for (String line : text.split("\n", -1)) {
+        int start = 0;
+        while (start < text.length()) {
+            int newline = text.indexOf('\n', start);
+            String line = text.substring(start, newline < 0 ? text.length() : newline);
+            start += line.length() + 1;
             number++;
+            if (line.endsWith("\r")) {
+                line = line.substring(0, line.length() - 1);
+            }
             if (line.isEmpty() || line.endsWith("]")) {
                 continue;
             }
             String[] fields = line.split(" ", 3);
             if (fields.length != 3 || fields[1].length() != 1 || fields[2].isEmpty()) {
                 throw new IOException(
-                        source + ":" + number + ": not address, type and name: " + line);
+                        source + ":" + number + ": not address, type and name: " + excerpt(line));
             }
             try {
                 Address address = new Address(Long.parseUnsignedLong(fields[0], 16));
                 addresses.putIfAbsent(fields[2], address);
                 table.symbol(address, fields[1].charAt(0), fields[2]);
+                digits = Math.max(digits, fields[0].length());
             } catch (NumberFormatException e) {
-                throw new IOException(source + ":" + number + ": no address: " + fields[0], e);
+                throw new IOException(
+                        source + ":" + number + ": no address: " + excerpt(fields[0]), e);
             }
         }
-        return new SystemMap(addresses, table.build());
+        return new SystemMap(addresses, table.build(), digits > 8 ? 8 : 4);
+    }
+
+    private static String excerpt(String text) {
+        return text.length() <= 200 ? text : text.substring(0, 200) + "...";
+    }
+
+    /**
+     * {@return whether a file looks like a {@code System.map}: whether it begins with hexadecimal
+     * digits, a blank, one character and a blank}
+     *
+     * @param file any file
+     * @throws IOException if it cannot be read
+     */
+    public static boolean isOne(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(file)) {
+            String start = new String(in.readNBytes(64), ISO_8859_1);
+            return BEGINNING.matcher(start).lookingAt();
+        }
     }
 
     /**
@@ -92,6 +128,16 @@ public final class SystemMap {
      */
     public KernelSymbolTable table() {
         return table;
+    }
+
+    /** {@return bytes of an address: 8 if any is written with more than 8 digits, else 4} */
+    public int wordSize() {
+        return wordSize;
+    }
+
+    /** {@return the kernel's initcalls, as far as symbols tell; computed anew by each call} */
+    public InitcallSymbols initcalls() {
+        return InitcallSymbols.of(table);
     }
 
     /**

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class SystemMapTest {
@@ -89,5 +90,38 @@ final class SystemMapTest {
         assertThatThrownBy(() -> SystemMap.parse(TEXT + line, "System.map"))
                 .isInstanceOf(IOException.class)
                 .hasMessageStartingWith("System.map:4: ");
+    }
+
+    @Test
+    void aLongLineIsNamedByItsBeginning() {
+        assertThatThrownBy(() -> SystemMap.parse("x".repeat(1 << 20), "x"))
+                .hasMessage("x:1: not address, type and name: " + "x".repeat(200) + "...");
+    }
+
+    @Test
+    void linesMayEndWithACarriageReturn() throws IOException {
+        assertThat(SystemMap.parse("01 t f\r\n02 t g\r\n03 t h\t[m]\r\n", "x").addresses())
+                .containsOnlyKeys("f", "g");
+    }
+
+    @Test
+    void theWordSizeIsThatOfTheAddresses() throws IOException {
+        assertThat(SystemMap.parse("c1000000 T _text\n", "x").wordSize()).isEqualTo(4);
+        assertThat(SystemMap.parse("00000000c1000000 T _text\n", "x").wordSize()).isEqualTo(8);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ffffffff81000000 T _text, true",
+        "00 a x, true",
+        "\u007fELF, false",
+        "'', false",
+        "c1000000 T, false",
+        "hello world, false"
+    })
+    void aMapIsRecognisedByItsBeginning(String beginning, boolean expected, @TempDir Path directory)
+            throws IOException {
+        assertThat(SystemMap.isOne(Files.writeString(directory.resolve("x"), beginning)))
+                .isEqualTo(expected);
     }
 }
