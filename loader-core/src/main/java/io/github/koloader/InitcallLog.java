@@ -1,7 +1,12 @@
 package io.github.koloader;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.util.Objects.requireNonNull;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -84,6 +89,7 @@ public final class InitcallLog {
         }
     }
 
+    private static final int LARGEST = 128 << 20;
     private static final Pattern TIME =
             Pattern.compile("\\[ *+(\\d{1,12})\\.(\\d{1,6})\\d*+(?: <[^>]*+>)?+\\]");
     private static final Pattern KMSG = Pattern.compile("\\d{1,6},\\d{1,20},(\\d{1,18}),[^;]*+;");
@@ -102,6 +108,23 @@ public final class InitcallLog {
 
     private InitcallLog(List<Call> calls) {
         this.calls = calls;
+    }
+
+    /**
+     * Reads a file with a log.
+     *
+     * @param file what {@code dmesg} and the like have printed
+     * @return its calls; none, if it was not written with {@code initcall_debug}
+     * @throws IOException if it cannot be read or is larger than 128 MiB
+     */
+    public static InitcallLog read(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] bytes = in.readNBytes(LARGEST);
+            if (bytes.length == LARGEST && in.read() >= 0) {
+                throw new IOException(file + ": more than " + LARGEST + " bytes");
+            }
+            return parse(new String(bytes, ISO_8859_1));
+        }
     }
 
     /**

@@ -49,6 +49,10 @@ import picocli.CommandLine.Spec;
             "    koloader modinfo -F depends *.ko",
             "    koloader nm hello.ko",
             "    koloader relocs --section .text hello.ko",
+            "  What a kernel calls at boot, in order, and as a picture with the times of a log:",
+            "    koloader initcalls /boot/vmlinuz",
+            "    koloader initcalls --log dmesg.txt --html boot.html /boot/vmlinuz",
+            "    koloader diff-initcalls vmlinuz.old vmlinuz",
             "",
             "More about a command: koloader COMMAND --help",
             "",
@@ -61,6 +65,9 @@ import picocli.CommandLine.Spec;
             ModinfoCommand.class,
             NmCommand.class,
             RelocsCommand.class,
+            InitcallsCommand.class,
+            KallsymsCommand.class,
+            DiffInitcallsCommand.class,
             LoadTreeCommand.class,
             ReplayCommand.class
         })

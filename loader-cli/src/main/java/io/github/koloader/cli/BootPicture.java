@@ -1,0 +1,560 @@
+package io.github.koloader.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.github.koloader.Errno;
+import io.github.koloader.Initcall;
+import io.github.koloader.InitcallLevel;
+import io.github.koloader.InitcallLog.Call;
+import io.github.koloader.cli.BootOrder.Row;
+import java.io.IOException;
+import java.io.InputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * The boot order as one page of HTML that needs nothing else: a lane for each level, in it its
+ * calls in order; with a log, blocks as wide as the calls took, and the slowest. It is complete
+ * without its script, which only searches and points at what belongs together.
+ *
+ * <p>Names come out of files that may want to harm: all text goes through {@link #escape}, and the
+ * page forbids the browser to load or run anything but its own style and script.
+ */
+final class BootPicture {
+    /** What a browser still shows well; the largest kernels have some 3,000. */
+    private static final int MOST_CALLS = 20_000;
+
+    private static final int LONGEST_NAME = 120;
+    private static final int SLOWEST = 20;
+    private static final long[] HEAT = {10, 100, 1_000, 10_000, 100_000}; // microseconds
+    private static final String[] HEAT_NAMES = {
+        "< 10 µs", "< 100 µs", "< 1 ms", "< 10 ms", "< 100 ms", "slower"
+    };
+
+    /**
+     * What is shown of a call.
+     *
+     * @param id of its element
+     * @param name what it is called
+     * @param tip all that is known of it
+     * @param call what the log tells of it
+     */
+    private record Block(String id, String name, String tip, Optional<Call> call) {
+        long duration() {
+            return call.map(logged -> logged.duration().orElse(0)).orElse(0L);
+        }
+
+        double linear() {
+            return duration();
+        }
+
+        double logarithm() {
+            return Math.log1p(duration());
+        }
+    }
+
+    /**
+     * A lane.
+     *
+     * @param id of its element
+     * @param mark id of the level, in large letters
+     * @param name name of its pass
+     * @param parts its calls by level, plain before sync
+     */
+    private record Lane(String id, String mark, String name, List<Part> parts) {
+        List<Block> blocks() {
+            return parts.stream().flatMap(part -> part.blocks().stream()).toList();
+        }
+
+        double sum(ToDoubleFunction<Block> width) {
+            return blocks().stream().mapToDouble(width).sum();
+        }
+    }
+
+    /** Calls of a lane that belong together, with a heading if there are others. */
+    private record Part(String heading, List<Block> blocks) {}
+
+    private final KernelFile kernel;
+    private final BootOrder order;
+    private final List<Lane> lanes = new ArrayList<>();
+    private final StringBuilder html = new StringBuilder();
+
+    private BootPicture(KernelFile kernel, BootOrder order) {
+        this.kernel = kernel;
+        this.order = order;
+    }
+
+    /**
+     * Draws the picture.
+     *
+     * @throws IOException if there are too many calls for one
+     */
+    static String of(KernelFile kernel, BootOrder order) throws IOException {
+        int calls = order.rows().size() + order.others().size();
+        if (calls > MOST_CALLS) {
+            throw new IOException(calls + " calls are too many for a picture");
+        }
+        BootPicture picture = new BootPicture(kernel, order);
+        picture.findLanes();
+        picture.draw();
+        return picture.html.toString();
+    }
+
+    private void findLanes() {
+        List<String> passes =
+                Arrays.stream(InitcallLevel.values())
+                        .map(InitcallLevel::passName)
+                        .distinct()
+                        .toList();
+        for (String pass : passes) {
+            List<Part> parts = new ArrayList<>();
+            for (InitcallLevel level : InitcallLevel.values()) {
+                List<Row> rows = order.rowsOf(level);
+                if (level.passName().equals(pass) && !rows.isEmpty()) {
+                    parts.add(
+                            new Part(
+                                    level.id() + " · " + level.macroName(),
+                                    rows.stream().map(BootPicture::block).toList()));
+                }
+            }
+            if (!parts.isEmpty()) {
+                lanes.add(new Lane("level-" + pass, mark(pass), pass, parts));
+            }
+        }
+        List<Block> others = new ArrayList<>();
+        for (Call call : order.others()) {
+            others.add(block(call, others.size() + 1));
+        }
+        if (!others.isEmpty()) {
+            lanes.add(
+                    new Lane(
+                            "others",
+                            "ko",
+                            "modules",
+                            List.of(new Part("only in the log", others))));
+        }
+    }
+
+    private static String mark(String pass) {
+        for (InitcallLevel level : InitcallLevel.values()) {
+            if (level.passName().equals(pass)) {
+                return level.number().isPresent()
+                        ? Integer.toString(level.number().getAsInt())
+                        : level.id();
+            }
+        }
+        return pass;
+    }
+
+    private static Block block(Row row) {
+        Initcall initcall = row.initcall();
+        String name = initcall.name().isEmpty() ? initcall.title() : initcall.sourceName();
+        StringBuilder tip = new StringBuilder();
+        tip.append('#').append(row.number()).append(' ').append(readable(name));
+        initcall.module().ifPresent(module -> tip.append(" · ").append(readable(module)));
+        tip.append(" · ").append(initcall.level().macroName());
+        if (!initcall.function().isNull()) {
+            tip.append(" · ").append(initcall.function());
+        }
+        row.call().ifPresent(call -> addCall(tip, call));
+        return new Block("c" + row.number(), readable(name), tip.toString(), row.call());
+    }
+
+    private static Block block(Call call, int number) {
+        StringBuilder tip = new StringBuilder(readable(call.function()));
+        call.module().ifPresent(module -> tip.append(" · ").append(readable(module)));
+        addCall(tip, call);
+        String name = readable(call.module().map(m -> m + ": ").orElse("") + call.function());
+        return new Block("o" + number, name, tip.toString(), Optional.of(call));
+    }
+
+    private static void addCall(StringBuilder tip, Call call) {
+        tip.append('\n').append(ending(call));
+        call.pid().ifPresent(pid -> tip.append(" · pid ").append(pid));
+        call.calledAt().ifPresent(time -> tip.append(" · at ").append(seconds(time)));
+        if (!call.complaint().isEmpty()) {
+            tip.append('\n').append(readable(call.complaint()));
+        }
+    }
+
+    private static String ending(Call call) {
+        if (call.blacklisted()) {
+            return "blacklisted";
+        }
+        return call.result().isPresent()
+                ? time(call.duration().orElse(0)) + " · returned " + result(call)
+                : "did not return";
+    }
+
+    private static String result(Call call) {
+        int result = call.result().orElse(0);
+        Errno errno = result < 0 && result > -4096 ? Errno.of(-result) : null;
+        return errno == null ? Integer.toString(result) : result + " " + errno;
+    }
+
+    private void draw() throws IOException {
+        String script = resource("boot-picture.js");
+        String title = kernel.banner().map(BootPicture::release).orElse(kernel.file().toString());
+        html.append("<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n");
+        html.append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';")
+                .append(" style-src 'unsafe-inline'; script-src 'sha256-")
+                .append(digest(script))
+                .append("'; base-uri 'none'; form-action 'none'\">\n");
+        html.append(
+                        "<meta name=\"viewport\" content=\"width=device-width\">\n<title>Boot order of ")
+                .append(escape(readable(title)))
+                .append("</title>\n<style>\n")
+                .append(resource("boot-picture.css"))
+                .append("</style>\n<body>\n");
+        html.append("<h1>Boot order of ").append(escape(readable(title))).append("</h1>\n");
+        html.append("<p class=\"sub\">")
+                .append(escape(kernel.banner().map(BootPicture::readable).orElse("")))
+                .append("</p>\n");
+        drawFacts();
+        if (order.logged()) {
+            drawWhole();
+            drawSlowest();
+        }
+        drawBar();
+        html.append("<main>\n");
+        lanes.forEach(this::drawLane);
+        html.append("</main>\n");
+        drawFooter();
+        html.append("<script>").append(script).append("</script>\n</body>\n</html>\n");
+    }
+
+    private void drawFacts() {
+        html.append("<ul class=\"facts\">\n");
+        fact(grouped(order.rows().size()), "initcalls", false);
+        if (order.logged()) {
+            List<Row> rows = order.rows();
+            fact(time(BootOrder.duration(rows)), "in all of them", false);
+            long failed = rows.stream().filter(Row::failed).count();
+            fact(grouped(failed), "returned an error", failed > 0);
+            long open = rows.stream().filter(BootPicture::neverReturned).count();
+            if (open > 0) {
+                fact(grouped(open), "did not return", true);
+            }
+            long missing = rows.stream().filter(row -> row.call().isEmpty()).count();
+            if (missing > 0) {
+                fact(grouped(missing), "not in the log", false);
+            }
+        }
+        html.append("</ul>\n");
+    }
+
+    private static boolean neverReturned(Row row) {
+        return row.call().map(call -> !call.blacklisted() && call.result().isEmpty()).orElse(false);
+    }
+
+    private void fact(String number, String what, boolean bad) {
+        html.append(bad ? "<li class=\"bad\"><b>" : "<li><b>")
+                .append(escape(number))
+                .append("</b><span>")
+                .append(escape(what))
+                .append("</span>\n");
+    }
+
+    /** One bar of all levels. */
+    private void drawWhole() {
+        double all = lanes.stream().mapToDouble(lane -> lane.sum(Block::linear)).sum();
+        html.append("<h2>Where the time goes</h2>\n<div class=\"whole\">\n");
+        for (Lane lane : lanes) {
+            double sum = lane.sum(Block::linear);
+            if (sum > 0) {
+                double share = 100 * sum / all;
+                String text = lane.name() + " " + time(sum);
+                html.append("<a href=\"#").append(lane.id()).append('"');
+                html.append(share < 5 ? " class=\"slim\"" : "");
+                html.append(" style=\"flex-grow:").append(decimal(share)).append('"');
+                html.append(" title=\"").append(escape(text + ", " + decimal(share) + " %"));
+                html.append("\">").append(escape(text)).append("</a>\n");
+            }
+        }
+        html.append("</div>\n");
+    }
+
+    private void drawSlowest() {
+        List<Block> blocks = lanes.stream().flatMap(lane -> lane.blocks().stream()).toList();
+        double all = blocks.stream().mapToDouble(Block::linear).sum();
+        List<Block> slowest =
+                blocks.stream()
+                        .filter(block -> block.duration() > 0)
+                        .sorted(Comparator.comparing(Block::duration).reversed())
+                        .limit(SLOWEST)
+                        .toList();
+        if (slowest.isEmpty()) {
+            return;
+        }
+        html.append("<h2>The slowest ").append(slowest.size()).append("</h2>\n");
+        html.append("<div class=\"scroll\"><table>\n<tr><th class=\"n\">#<th>function<th>level")
+                .append("<th class=\"n\">time<th class=\"n\">share<th><th>returned\n");
+        for (Block block : slowest) {
+            Call call = block.call().orElseThrow();
+            String number = block.id().startsWith("c") ? block.id().substring(1) : "";
+            double width = 100.0 * block.duration() / slowest.get(0).duration();
+            html.append("<tr><td class=\"n\">").append(number);
+            html.append("<td class=\"f\"><a href=\"#").append(block.id()).append("\" title=\"");
+            html.append(escape(block.tip())).append("\">").append(escape(block.name()));
+            html.append("</a><td>").append(escape(laneOf(block)));
+            html.append("<td class=\"n\">").append(escape(time(block.duration())));
+            html.append("<td class=\"n\">").append(decimal(100 * block.duration() / all));
+            html.append(" %<td class=\"w\"><i class=\"h").append(heat(block.duration()));
+            html.append("\" style=\"width:").append(decimal(width)).append("%\"></i>");
+            html.append(call.failed() ? "<td class=\"bad\">" : "<td>");
+            html.append(escape(result(call))).append('\n');
+        }
+        html.append("</table></div>\n");
+    }
+
+    private String laneOf(Block block) {
+        for (Lane lane : lanes) {
+            if (lane.blocks().contains(block)) {
+                return lane.mark() + " " + lane.name();
+            }
+        }
+        return "";
+    }
+
+    private void drawBar() {
+        if (order.logged()) {
+            html.append(
+                    """
+                    <input class="pick" type="radio" name="scale" id="linear" checked>
+                    <input class="pick" type="radio" name="scale" id="logarithmic">
+                    """);
+        }
+        html.append("<div class=\"bar\">\n");
+        html.append(
+                """
+                <input class="script" id="search" type="search" placeholder="Search functions, modules, results  ( / )"
+                 aria-label="Search">
+                <span class="script" id="found" aria-live="polite"></span>
+                """);
+        if (order.logged()) {
+            html.append(
+                    """
+                    <span class="scale">widths <label for="linear">linear</label>
+                    <label for="logarithmic">logarithmic</label></span>
+                    """);
+            html.append("<span class=\"key\">");
+            for (int i = 0; i < HEAT_NAMES.length; i++) {
+                html.append("<i class=\"h").append(i).append("\">");
+                html.append(escape(HEAT_NAMES[i])).append("</i> ");
+            }
+            html.append("<i class=\"f1\">error</i> <i class=\"n0\">not in the log</i></span>\n");
+        }
+        html.append("</div>\n");
+    }
+
+    private void drawLane(Lane lane) {
+        List<Block> blocks = lane.blocks();
+        html.append("<section class=\"lane\" id=\"")
+                .append(lane.id())
+                .append("\">\n<header><h3><b>");
+        html.append(escape(lane.mark())).append("</b>").append(escape(lane.name()));
+        html.append("</h3>\n<p>").append(grouped(blocks.size()));
+        html.append(blocks.size() == 1 ? " call" : " calls");
+        if (order.logged()) {
+            html.append("<p>").append(escape(time(lane.sum(Block::linear))));
+            blocks.stream()
+                    .flatMap(block -> block.call().stream())
+                    .filter(call -> call.calledAt().isPresent())
+                    .findFirst()
+                    .ifPresent(
+                            call ->
+                                    html.append("<p>from ")
+                                            .append(seconds(call.calledAt().orElse(0))));
+        }
+        html.append("</header>\n<div>\n");
+        drawStrip(lane);
+        html.append("<ol>\n");
+        for (Part part : lane.parts()) {
+            if (lane.parts().size() > 1 || lane.id().equals("others")) {
+                html.append("<li class=\"part\">").append(escape(part.heading())).append('\n');
+            }
+            part.blocks().forEach(this::drawCall);
+        }
+        html.append("</ol>\n</div>\n</section>\n");
+    }
+
+    /** Blocks as wide as calls took; those of all lanes have the same scale. */
+    private void drawStrip(Lane lane) {
+        double linear = lane.sum(Block::linear);
+        if (linear == 0) {
+            return;
+        }
+        double widest = lanes.stream().mapToDouble(any -> any.sum(Block::linear)).max().orElse(1);
+        double widestLog =
+                lanes.stream().mapToDouble(any -> any.sum(Block::logarithm)).max().orElse(1);
+        html.append("<div class=\"strip\" style=\"--a:").append(decimal(100 * linear / widest));
+        html.append("%;--b:").append(decimal(100 * lane.sum(Block::logarithm) / widestLog));
+        html.append("%\">\n");
+        for (Block block : lane.blocks()) {
+            if (block.duration() > 0) {
+                html.append("<a href=\"#").append(block.id()).append("\" class=\"h");
+                html.append(heat(block.duration())).append("\" style=\"--t:");
+                html.append(block.duration()).append(";--l:").append(decimal(block.logarithm()));
+                html.append("\" title=\"").append(escape(block.name())).append(' ');
+                html.append(escape(time(block.duration()))).append("\"></a>\n");
+            }
+        }
+        html.append("</div>\n");
+    }
+
+    private void drawCall(Block block) {
+        html.append("<li id=\"").append(block.id()).append('"');
+        String look = look(block);
+        html.append(look.isEmpty() ? "" : " class=\"" + look + "\"");
+        html.append(" title=\"").append(escape(block.tip())).append("\">");
+        html.append(escape(block.name()));
+        String label = block.call().map(BootPicture::label).orElse("");
+        html.append(label.isEmpty() ? "" : " <b>" + escape(label) + "</b>").append('\n');
+    }
+
+    private String look(Block block) {
+        if (!order.logged()) {
+            return "";
+        }
+        if (block.call().isEmpty()) {
+            return "n0";
+        }
+        Call call = block.call().get();
+        boolean bad = call.result().isEmpty() || call.failed() || !call.complaint().isEmpty();
+        return "h" + heat(block.duration()) + (bad ? " f1" : "");
+    }
+
+    private static String label(Call call) {
+        if (call.blacklisted()) {
+            return "blacklisted";
+        }
+        if (call.result().isEmpty()) {
+            return "did not return";
+        }
+        long duration = call.duration().orElse(0);
+        String text = duration < HEAT[1] ? "" : time(duration);
+        if (call.failed()) {
+            text += (text.isEmpty() ? "" : ", ") + result(call);
+        }
+        if (!call.complaint().isEmpty()) {
+            text += (text.isEmpty() ? "" : ", ") + readable(call.complaint());
+        }
+        return text;
+    }
+
+    private void drawFooter() {
+        html.append("<footer>\n");
+        if (!order.logged()) {
+            html.append(
+                    "<p>Boot this kernel with <code>initcall_debug ignore_loglevel"
+                            + " log_buf_len=16M</code>, and give the log to <code>koloader"
+                            + " initcalls --log</code>, to see times and results.\n");
+        }
+        for (String sentence : kernel.unknown()) {
+            html.append("<p>Not known: ").append(escape(readable(sentence))).append('\n');
+        }
+        html.append("</footer>\n");
+    }
+
+    private static int heat(long microseconds) {
+        int heat = 0;
+        while (heat < HEAT.length && microseconds >= HEAT[heat]) {
+            heat++;
+        }
+        return heat;
+    }
+
+    /** Microseconds for people. */
+    private static String time(double microseconds) {
+        if (microseconds < 1_000) {
+            return "%.0f µs".formatted(microseconds);
+        }
+        boolean milli = microseconds < 1_000_000;
+        double number = microseconds / (milli ? 1_000 : 1_000_000);
+        int digits = number < 10 ? 2 : number < 100 ? 1 : 0;
+        return String.format(Locale.ROOT, "%,." + digits + "f %s", number, milli ? "ms" : "s");
+    }
+
+    private static String seconds(long microseconds) {
+        return String.format(Locale.ROOT, "%.6f s", microseconds / 1e6);
+    }
+
+    private static String decimal(double number) {
+        return String.format(Locale.ROOT, "%.2f", number);
+    }
+
+    private static String grouped(long number) {
+        return String.format(Locale.ROOT, "%,d", number);
+    }
+
+    /** The release in a version line. */
+    private static String release(String banner) {
+        String[] words = banner.split(" ", 4);
+        return words.length > 2 ? words[2] : banner;
+    }
+
+    /**
+     * Text of one character a byte for people: not too long, and without characters that cannot be
+     * seen or change the direction of others.
+     */
+    private static String readable(String bytes) {
+        String text = Output.decode(bytes);
+        StringBuilder readable = new StringBuilder();
+        text.codePoints()
+                .limit(2L * LONGEST_NAME)
+                .forEach(
+                        c -> {
+                            int type = Character.getType(c);
+                            boolean hidden =
+                                    type == Character.CONTROL
+                                            || type == Character.FORMAT
+                                            || type == Character.SURROGATE
+                                            || type == Character.PRIVATE_USE
+                                            || type == Character.UNASSIGNED
+                                            || type == Character.LINE_SEPARATOR
+                                            || type == Character.PARAGRAPH_SEPARATOR;
+                            if (hidden) {
+                                readable.append("\\u{%x}".formatted(c));
+                            } else {
+                                readable.appendCodePoint(c);
+                            }
+                        });
+        return readable.length() <= 2 * LONGEST_NAME && text.length() <= 2 * LONGEST_NAME
+                ? readable.toString()
+                : readable.substring(0, Math.min(readable.length(), LONGEST_NAME)) + "…";
+    }
+
+    /** Text as HTML, in an element or in an attribute between double quotation marks. */
+    private static String escape(String text) {
+        return text.replace("&", "&amp;")
+                .replace("<", "&lt;")
+                .replace(">", "&gt;")
+                .replace("\"", "&quot;")
+                .replace("'", "&#39;");
+    }
+
+    private static String resource(String name) throws IOException {
+        try (InputStream input =
+                Objects.requireNonNull(BootPicture.class.getResourceAsStream(name), name)) {
+            return new String(input.readAllBytes(), UTF_8);
+        }
+    }
+
+    private static String digest(String script) {
+        try {
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(script.getBytes(UTF_8));
+            return Base64.getEncoder().encodeToString(hash);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java has it
+        }
+    }
+}
