@@ -9,6 +9,7 @@ import io.github.koloader.InitcallLog.Call;
 import io.github.koloader.cli.BootOrder.Row;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -203,7 +204,7 @@ final class BootPicture {
 
     private void draw() throws IOException {
         String script = resource("boot-picture.js");
-        String title = kernel.banner().map(BootPicture::release).orElse(kernel.file().toString());
+        String title = kernel.banner().map(BootPicture::release).orElse(fileName());
         html.append("<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n");
         html.append("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';")
                 .append(" style-src 'unsafe-inline'; script-src 'sha256-")
@@ -230,6 +231,12 @@ final class BootPicture {
         html.append("</main>\n");
         drawFooter();
         html.append("<script>").append(script).append("</script>\n</body>\n</html>\n");
+    }
+
+    /** The name of the file without its folders, one character a byte. */
+    private String fileName() {
+        Path name = kernel.file().getFileName();
+        return Output.utf8((name == null ? kernel.file() : name).toString());
     }
 
     private void drawFacts() {
@@ -319,7 +326,9 @@ final class BootPicture {
     private String laneOf(Block block) {
         for (Lane lane : lanes) {
             if (lane.blocks().contains(block)) {
-                return lane.mark() + " " + lane.name();
+                return lane.mark().equals(lane.name())
+                        ? lane.name()
+                        : lane.mark() + " " + lane.name();
             }
         }
         return "";
@@ -330,6 +339,7 @@ final class BootPicture {
             html.append(
                     """
                     <input class="pick" type="radio" name="scale" id="linear" checked>
+                    <input class="pick" type="radio" name="scale" id="filled">
                     <input class="pick" type="radio" name="scale" id="logarithmic">
                     """);
         }
@@ -343,7 +353,8 @@ final class BootPicture {
         if (order.logged()) {
             html.append(
                     """
-                    <span class="scale">widths <label for="linear">linear</label>
+                    <span class="scale">widths <label for="linear">to scale</label>
+                    <label for="filled">level by level</label>
                     <label for="logarithmic">logarithmic</label></span>
                     """);
             html.append("<span class=\"key\">");
@@ -361,7 +372,8 @@ final class BootPicture {
         html.append("<section class=\"lane\" id=\"")
                 .append(lane.id())
                 .append("\">\n<header><h3><b>");
-        html.append(escape(lane.mark())).append("</b>").append(escape(lane.name()));
+        html.append(escape(lane.mark())).append("</b>");
+        html.append(lane.mark().equals(lane.name()) ? "" : escape(lane.name()));
         html.append("</h3>\n<p>").append(grouped(blocks.size()));
         html.append(blocks.size() == 1 ? " call" : " calls");
         if (order.logged()) {

@@ -36,6 +36,7 @@ public final class InitcallSymbols {
     private static final String ENTRY = "__initcall_";
     private static final String STUB = "__initstub_";
     private static final String WITH_MODULE = "_kmod_";
+    private static final int MOST = 100_000; // a kernel has some 3,000 at most
     private static final int LONGEST_NAME = 1024; // KSYM_NAME_LEN is 512 at most
     private static final Pattern PLACE = Pattern.compile("__\\d+_\\d+_(?=.)");
     private static final Pattern BOUND =
@@ -117,15 +118,21 @@ public final class InitcallSymbols {
 
         InitcallSymbols run() {
             int[] entries = entries();
+            if (entries.length > MOST) {
+                unknown.add(
+                        "Initcalls: %d symbols __initcall_… are too many for a kernel."
+                                .formatted(entries.length));
+                return new InitcallSymbols(List.of(), unknown);
+            }
             if (entries.length == 0) {
                 unknown.add(
-                        "initcalls: there are no symbols __initcall_…; a /proc/kallsyms of a kernel"
+                        "Initcalls: there are no symbols __initcall_…; a /proc/kallsyms of a kernel"
                                 + " without CONFIG_KALLSYMS_ALL has none.");
                 return new InitcallSymbols(List.of(), unknown);
             }
             if (Arrays.stream(entries).allMatch(entry -> table.address(entry).isNull())) {
                 unknown.add(
-                        "order of initcalls: all addresses are 0, as /proc/kallsyms shows them to"
+                        "Initcalls: all addresses are 0, as /proc/kallsyms shows them to"
                                 + " users other than root.");
                 return new InitcallSymbols(List.of(), unknown);
             }
@@ -138,17 +145,17 @@ public final class InitcallSymbols {
             }
             say(
                     strays,
-                    "%d symbols __initcall_… count as no entries: they lie outside of the tables, or"
-                            + " where another one lies.");
+                    "Initcalls: %d symbols __initcall_… count as no entries: they lie outside of the"
+                            + " tables, or where another one lies.");
             say(
                     contradictions,
-                    "%d entries have another id in their names than the level they lie in.");
+                    "Initcalls: why %d entries have another id in their names than the level that they lie in.");
             say(
                     initcalls.stream().filter(call -> call.function().isNull()).count(),
-                    "addresses of %d functions: no symbol, or more than one, has the name.");
+                    "Initcalls: addresses of %d functions: no symbol, or more than one, has the name.");
             say(
                     initcalls.stream().filter(call -> call.module().isEmpty()).count(),
-                    "modules of %d initcalls: their symbols name none, as before 5.12.");
+                    "Initcalls: modules of %d calls: their symbols name none, as before 5.12.");
             return new InitcallSymbols(initcalls, unknown);
         }
 
@@ -274,7 +281,7 @@ public final class InitcallSymbols {
 
         private void withoutBounds(int[] entries) {
             unknown.add(
-                    "levels of initcalls are those in the symbols' names: there is no"
+                    "Initcalls: whether levels are those in the symbols' names: there is no"
                             + " __initcall0_start and the like.");
             for (int entry : entries) {
                 initcalls.add(initcall(table.name(entry), List.of(InitcallLevel.values())));

@@ -23,6 +23,7 @@ import java.util.regex.Pattern;
  */
 public final class SystemMap {
     private static final String EXPORT = "__ksymtab_";
+    private static final int MOST_SYMBOLS = 4_000_000; // kernels with everything have a million
     private static final Pattern BEGINNING = Pattern.compile("[0-9A-Fa-f]{1,16} [!-~] [!-~]");
 
     private final Map<String, Address> addresses;
@@ -40,8 +41,8 @@ public final class SystemMap {
      *
      * @param file a {@code System.map}, or a copy of {@code /proc/kallsyms}
      * @return its symbols
-     * @throws IOException if it cannot be read, is larger than 128 MiB, or a line is not of that
-     *     form
+     * @throws IOException if it cannot be read, is larger than 128 MiB, has more than four million
+     *     symbols, or a line is not of that form
      */
     public static SystemMap read(Path file) throws IOException {
         return parse(FileBytes.text(file), file.toString());
@@ -53,12 +54,13 @@ public final class SystemMap {
      * @param text what is in the file, one character a byte
      * @param source name of the file, for people
      * @return its symbols
-     * @throws IOException if a line is not of the form
+     * @throws IOException if a line is not of the form, or there are more than four million symbols
      */
     public static SystemMap parse(String text, String source) throws IOException {
         Map<String, Address> addresses = new LinkedHashMap<>();
         KernelSymbolTable.Builder table = KernelSymbolTable.builder();
         int digits = 0;
+        int count = 0;
         int number = 0;
         int start = 0;
         while (start < text.length()) {
@@ -76,6 +78,9 @@ public final class SystemMap {
             if (fields.length != 3 || fields[1].length() != 1 || fields[2].isEmpty()) {
                 throw new IOException(
                         source + ":" + number + ": not address, type and name: " + excerpt(line));
+            }
+            if (++count > MOST_SYMBOLS) {
+                throw new IOException(source + ": more than " + MOST_SYMBOLS + " symbols");
             }
             try {
                 Address address = new Address(Long.parseUnsignedLong(fields[0], 16));

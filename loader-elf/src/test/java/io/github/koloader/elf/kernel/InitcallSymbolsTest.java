@@ -78,14 +78,14 @@ final class InitcallSymbolsTest {
                 .containsExactly("drv_b", "drv_c");
         assertThat(now.unknown())
                 .containsExactly(
-                        "addresses of 2 functions: no symbol, or more than one, has the name.");
+                        "Initcalls: addresses of 2 functions: no symbol, or more than one, has the name.");
 
         InitcallSymbols before = map("arm-abs");
         assertThat(before.initcalls()).allMatch(call -> call.module().isEmpty());
         assertThat(before.unknown())
                 .containsExactly(
-                        "addresses of 2 functions: no symbol, or more than one, has the name.",
-                        "modules of 24 initcalls: their symbols name none, as before 5.12.");
+                        "Initcalls: addresses of 2 functions: no symbol, or more than one, has the name.",
+                        "Initcalls: modules of 24 calls: their symbols name none, as before 5.12.");
     }
 
     private static InitcallSymbols map(String kernel) throws IOException {
@@ -183,7 +183,8 @@ final class InitcallSymbolsTest {
                             assertThat(call.name()).isEqualTo("f");
                         });
         assertThat(symbols.unknown())
-                .contains("1 entries have another id in their names than the level they lie in.");
+                .contains(
+                        "Initcalls: why 1 entries have another id in their names than the level that they lie in.");
     }
 
     @Test
@@ -199,7 +200,7 @@ final class InitcallSymbolsTest {
         assertThat(symbols.initcalls()).extracting(Initcall::name).containsExactly("a");
         assertThat(symbols.unknown())
                 .contains(
-                        "2 symbols __initcall_… count as no entries: they lie outside of the"
+                        "Initcalls: 2 symbols __initcall_… count as no entries: they lie outside of the"
                                 + " tables, or where another one lies.");
     }
 
@@ -249,7 +250,7 @@ final class InitcallSymbolsTest {
                 .containsExactly("con conny", "6 a", "6s c1", "7 b");
         assertThat(symbols.unknown())
                 .contains(
-                        "levels of initcalls are those in the symbols' names: there is no"
+                        "Initcalls: whether levels are those in the symbols' names: there is no"
                                 + " __initcall0_start and the like.");
     }
 
@@ -280,7 +281,7 @@ final class InitcallSymbolsTest {
         assertThat(symbols.initcalls()).isEmpty();
         assertThat(symbols.unknown())
                 .containsExactly(
-                        "order of initcalls: all addresses are 0, as /proc/kallsyms shows them to"
+                        "Initcalls: all addresses are 0, as /proc/kallsyms shows them to"
                                 + " users other than root.");
     }
 
@@ -288,7 +289,10 @@ final class InitcallSymbolsTest {
     void withoutSymbolsOfEntriesThereAreNone() throws IOException {
         InitcallSymbols symbols = SystemMap.parse(BOUNDS + "c1000000 t f\n", "x").initcalls();
         assertThat(symbols.initcalls()).isEmpty();
-        assertThat(symbols.unknown()).singleElement().asString().startsWith("initcalls: ");
+        assertThat(symbols.unknown())
+                .singleElement()
+                .asString()
+                .startsWith("Initcalls: there are no symbols");
     }
 
     @Test
@@ -298,6 +302,19 @@ final class InitcallSymbolsTest {
         String text = BOUNDS + "c0000080 d " + digits + "\n" + many.repeat(2000);
         Assertions.assertTimeoutPreemptively(
                 Duration.ofSeconds(20), () -> SystemMap.parse(text, "x").initcalls());
+    }
+
+    @Test
+    void moreThanAKernelCanHaveAreNone() throws IOException {
+        StringBuilder text = new StringBuilder(BOUNDS);
+        for (int i = 0; i <= 100_000; i++) {
+            text.append("c0000080 d __initcall_f").append(i).append("_6\n");
+        }
+        InitcallSymbols symbols = SystemMap.parse(text.toString(), "x").initcalls();
+        assertThat(symbols.initcalls()).isEmpty();
+        assertThat(symbols.unknown())
+                .containsExactly(
+                        "Initcalls: 100001 symbols __initcall_… are too many for a kernel.");
     }
 
     private static List<Initcall> read(String... lines) throws IOException {
