@@ -195,15 +195,15 @@ public final class LinkedKernel {
     }
 
     /**
-     * {@return a builder of the kernel that takes its modules: release and options as its vermagic
-     * lists them (those of the release alone, if it is not known; without that too, Linux 6.1 that
-     * takes every vermagic), its exports at their addresses, its symbols}
+     * {@return a builder of this kernel, to be booted or to load modules into: its memory mapped,
+     * release and options as its vermagic lists them (those of the release alone, if it is not
+     * known; without that too, Linux 6.1 that takes every vermagic), its exports at their
+     * addresses, its symbols}
      *
      * @throws IllegalArgumentException if the release does not begin with two numbers
      */
     public Kernel.Builder kernel() {
-        Kernel.Builder kernel =
-                Kernel.builder(architecture).symbols(exportedSymbols()).kallsyms(symbols);
+        Kernel.Builder kernel = Kernel.builder(architecture).linked(this);
         vermagic.map(KernelConfig::forVermagic)
                 .or(() -> release().map(KernelConfig::forRelease))
                 .ifPresent(kernel::config);

@@ -127,8 +127,7 @@ final class InitcallReplay {
                         .add(event.number());
             }
         }
-        Kernel kernel =
-                linked.kernel().linked(linked).executor(this::answer).memoryLimit(1L << 31).build();
+        Kernel kernel = linked.kernel().executor(this::answer).build();
         JsonObject info = json.getAsJsonObject("info");
         JsonElement commandLine = info == null ? null : info.get("/proc/cmdline");
         kernel.boot(commandLine == null ? "initcall_debug" : commandLine.getAsString().strip());
