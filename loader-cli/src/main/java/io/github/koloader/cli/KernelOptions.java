@@ -3,10 +3,12 @@ package io.github.koloader.cli;
 import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.KernelSymbols;
+import io.github.koloader.LinkedKernel;
 import io.github.koloader.LoadObserver;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.elf.SystemCalls;
 import io.github.koloader.elf.TrustedKeys;
+import io.github.koloader.elf.VmlinuxReader;
 import io.github.koloader.elf.kernel.ModuleSymvers;
 import io.github.koloader.elf.kernel.SystemMap;
 import io.github.koloader.memory.Address;
@@ -29,6 +31,14 @@ import picocli.CommandLine.TypeConversionException;
 final class KernelOptions {
     @Spec(Spec.Target.MIXEE)
     private CommandSpec spec;
+
+    @Option(
+            names = "--kernel",
+            paramLabel = "FILE",
+            description =
+                    "vmlinuz, vmlinux, Image or zImage of the kernel: its exports with CRCs, the addresses of"
+                            + " all its symbols, its release, the certificates it trusts.")
+    private @Nullable Path kernelFile;
 
     @Option(
             names = "--symvers",
@@ -78,11 +88,16 @@ final class KernelOptions {
 
     private TrustedKeys keys = TrustedKeys.none();
 
+    private @Nullable LinkedKernel linked;
     private @Nullable ModuleSymvers exports;
     private @Nullable SystemMap map;
 
     /** Reads the files that are named. */
     void readFiles() throws IOException {
+        if (kernelFile != null) {
+            linked = VmlinuxReader.read(kernelFile);
+            keys = TrustedKeys.builtInto(linked);
+        }
         exports = symvers == null ? null : ModuleSymvers.read(symvers);
         map = systemMap == null ? null : SystemMap.read(systemMap);
         for (Path certificate : certificates) {
@@ -102,7 +117,8 @@ final class KernelOptions {
     }
 
     /**
-     * The configuration that was asked for, else that of the kernel that a module was built for.
+     * The configuration that was asked for, else that of the kernel's file, else that of the kernel
+     * that a module was built for.
      *
      * @param vermagic the module's vermagic, if it has one
      */
@@ -118,7 +134,7 @@ final class KernelOptions {
                         e);
             }
         } else {
-            config = ofModule(vermagic);
+            config = ofModule(linked == null ? vermagic : linked.vermagic().or(() -> vermagic));
         }
         return config.toBuilder().checkVermagic(strict).sigEnforce(sigEnforce).build();
     }
@@ -133,11 +149,13 @@ final class KernelOptions {
 
     /** The kernel; {@link #readFiles()} comes before. */
     Kernel kernel(Architecture architecture, KernelConfig config, LoadObserver observer) {
-        Kernel.Builder kernel =
-                Kernel.builder(architecture)
-                        .config(config)
-                        .symbols(symbols(architecture, config))
-                        .observer(observer);
+        Kernel.Builder kernel = Kernel.builder(architecture).config(config).observer(observer);
+        if (linked != null) {
+            kernel.linked(ofArchitecture(linked, architecture));
+        }
+        if (linked == null || exports != null) {
+            kernel.symbols(symbols(architecture, config));
+        }
         if (map != null) {
             kernel.kallsyms(map.table());
         }
@@ -155,11 +173,25 @@ final class KernelOptions {
         return kernel.build();
     }
 
+    private LinkedKernel ofArchitecture(LinkedKernel kernel, Architecture architecture) {
+        if (!kernel.architecture().equals(architecture)) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "%s is a kernel for %s, and the module is for %s"
+                            .formatted(
+                                    kernelFile, kernel.architecture().name(), architecture.name()));
+        }
+        return kernel;
+    }
+
+    private Optional<Address> address(String name) {
+        Optional<Address> known = map == null ? Optional.empty() : map.address(name);
+        return linked == null ? known : known.or(() -> linked.symbols().address(name));
+    }
+
     private KernelSymbols symbols(Architecture architecture, KernelConfig config) {
         if (exports != null) {
-            return map == null
-                    ? exports.symbols(architecture, config)
-                    : exports.symbols(architecture, config, map::address);
+            return exports.symbols(architecture, config, this::address);
         }
         return map == null ? KernelSymbols.none() : map.symbols();
     }

@@ -357,6 +357,38 @@ class InsmodCommandTest {
                 .isEqualTo("insmod: ERROR: could not load module " + folder + ": Is a directory\n");
     }
 
+    private static String miniKernel(String name) {
+        return "../loader-elf/src/test/resources/vmlinux-mini/" + name + ".elf";
+    }
+
+    @Test
+    void aKernelsFileGivesWhatItExports() {
+        String kernel = miniKernel("x86_64-prel32");
+        Run loaded = Run.of("insmod", "--kernel", kernel, "--strict", Run.ko("hello.ko"));
+        assertThat(loaded.status()).as(loaded.err()).isZero();
+        assertThat(loaded.out()).contains("hello: live").doesNotContain("stub");
+        Run refused = Run.of("insmod", "--kernel", kernel, "--strict", Run.ko("chardev.ko"));
+        assertThat(refused.status()).isEqualTo(1);
+        assertThat(refused.out()).contains("chardev: Unknown symbol ");
+    }
+
+    @Test
+    void aKernelForAnotherMachineIsWrongUsage() {
+        Run run = Run.of("insmod", "--kernel", miniKernel("arm64-abs"), Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(2);
+        assertThat(run.err())
+                .startsWith("koloader: ERROR: " + miniKernel("arm64-abs"))
+                .contains("is a kernel for arm64, and the module is for x86_64");
+    }
+
+    @Test
+    void aKernelThatIsNoneIsOneLine() {
+        Run run = Run.of("insmod", "--kernel", Run.ko("hello.ko"), Run.ko("hello.ko"));
+        assertThat(run.status()).isEqualTo(1);
+        assertThat(run.err().lines()).hasSize(1);
+        assertThat(run.err()).startsWith("koloader: ERROR: " + Run.ko("hello.ko"));
+    }
+
     @Test
     void symversThatCannotBeReadAreOneLine() throws IOException {
         Run missing =

@@ -4,6 +4,7 @@ import static com.google.common.base.Preconditions.checkArgument;
 
 import com.google.common.collect.ImmutableList;
 import com.google.common.collect.ImmutableSet;
+import io.github.koloader.LinkedKernel;
 import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.elf.internal.KernelPayload;
 import io.github.koloader.image.Bytes;
@@ -87,6 +88,19 @@ public final class TrustedKeys {
             }
         }
         return NONE;
+    }
+
+    /**
+     * {@return the certificates in the memory of a kernel that has been read; none if it has none}
+     *
+     * @param kernel the kernel
+     */
+    public static TrustedKeys builtInto(LinkedKernel kernel) {
+        ImmutableList.Builder<TrustedKey> keys = ImmutableList.builder();
+        for (LinkedKernel.Block block : kernel.memory()) {
+            keys.addAll(TrustedKey.search(block.contents()));
+        }
+        return new TrustedKeys(keys.build(), ImmutableSet.of());
     }
 
     /**

@@ -79,6 +79,9 @@ final class LinkedElf {
     }
 
     private LinkedImage read(int machine) throws IOException {
+        if (file.unsignedShort(ElfConstants.E_TYPE, encoding) == ElfConstants.ET_REL) {
+            throw new IOException(at(ElfConstants.E_TYPE) + "an object or module, not yet linked");
+        }
         List<LinkedImage.Piece> pieces = sections();
         if (pieces.isEmpty()) {
             pieces = segments();
