@@ -72,7 +72,7 @@ public final class TrustedKeys {
 
     /**
      * Finds the certificates that are built into a kernel: all that are in a {@code vmlinuz},
-     * packed with gzip, xz or zstd or not at all, or in a {@code vmlinux}.
+     * packed in any way that kernels are, or in a {@code vmlinux}.
      *
      * @param kernel file of the kernel
      * @return its certificates; none if it has none

@@ -385,12 +385,11 @@ final class KallsymsTables {
         }
         boolean relative = isRelative();
         boolean mixed = isRelativeButPerCpu();
-        if (relative && (offset(count - 1) >= 0 || !mixed)) {
-            form = Form.RELATIVE;
-            return true;
-        }
-        form = Form.RELATIVE_BUT_PER_CPU;
-        return mixed;
+        form =
+                relative && (offset(count - 1) >= 0 || !mixed)
+                        ? Form.RELATIVE
+                        : Form.RELATIVE_BUT_PER_CPU;
+        return (relative || mixed) && areKernels();
     }
 
     /** The base is the lowest address. */
@@ -433,15 +432,21 @@ final class KallsymsTables {
         addresses = (int) from;
         base = -1;
         form = Form.ABSOLUTE;
+        return areKernels() && (count == 1 || address(0, 0) != address(count - 1, 0));
+    }
+
+    /** Addresses do not descend, and most of them are in the kernel. */
+    private boolean areKernels() {
+        long baseValue = baseValue();
         int known = 0;
         for (int i = 0; i < count; i++) {
             work++;
-            long value = address(i, 0);
-            if (i > 0 && Long.compareUnsigned(address(i - 1, 0), value) > 0) {
+            long value = address(i, baseValue);
+            if (i > 0 && Long.compareUnsigned(address(i - 1, baseValue), value) > 0) {
                 return false;
             }
             known += plausible.test(value) ? 1 : 0;
         }
-        return known > count / 2 && (count == 1 || address(0, 0) != address(count - 1, 0));
+        return known > count / 2;
     }
 }

@@ -31,13 +31,10 @@ final class Lz4Legacy extends BlockStream {
 
     @Override
     byte[] next() throws IOException {
-        if (last || file.size() - at < 4) {
-            return new byte[0];
-        }
-        int size = file.readInt(at, Encoding.ELF32_LSB);
+        int size = last || file.size() - at < 4 ? 0 : file.readInt(at, Encoding.ELF32_LSB);
         if (size <= 0 || size > LARGEST || size > file.size() - at - 4) {
             if (at == HEADER) {
-                throw new IOException("lz4: the first block is cut off");
+                throw new IOException("the first block is cut off");
             }
             return new byte[0];
         }
@@ -52,11 +49,11 @@ final class Lz4Legacy extends BlockStream {
                 new BlockLZ4CompressorInputStream(new ByteArrayInputStream(packed.toByteArray()))) {
             byte[] block = in.readNBytes(BLOCK + 1);
             if (block.length > BLOCK) {
-                throw new IOException("lz4: a block of more than " + BLOCK + " bytes");
+                throw new IOException("a block of more than " + BLOCK + " bytes");
             }
             return block;
         } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
-            throw new IOException("lz4: " + e.getMessage(), e);
+            throw new IOException(e.getMessage(), e);
         }
     }
 }

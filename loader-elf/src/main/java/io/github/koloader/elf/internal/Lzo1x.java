@@ -33,7 +33,7 @@ final class Lzo1x {
     static byte[] unpack(Bytes packed, int size) throws IOException {
         // a byte stands for 255 bytes at most, and few more where a length begins
         if (size / 256 > packed.size()) {
-            throw new IOException("lzo: " + packed.size() + " bytes cannot become " + size);
+            throw new IOException("" + packed.size() + " bytes cannot become " + size);
         }
         return new Lzo1x(packed, size).run();
     }
@@ -84,14 +84,14 @@ final class Lzo1x {
 
     private byte[] end(int length) throws IOException {
         if (length != 3 || out != unpacked.length) {
-            throw new IOException("lzo: ends after " + out + " of " + unpacked.length + " bytes");
+            throw new IOException("ends after " + out + " of " + unpacked.length + " bytes");
         }
         return unpacked;
     }
 
     private int take() throws IOException {
         if (in == packed.size()) {
-            throw new IOException("lzo: cut off");
+            throw new IOException("cut off");
         }
         return packed.get(in++) & 0xff;
     }
@@ -111,7 +111,7 @@ final class Lzo1x {
         while ((more = take()) == 0) {
             length += 255;
             if (length > unpacked.length) {
-                throw new IOException("lzo: more than " + unpacked.length + " bytes");
+                throw new IOException("more than " + unpacked.length + " bytes");
             }
         }
         return length + more;
@@ -119,7 +119,7 @@ final class Lzo1x {
 
     private void literals(int count) throws IOException {
         if (count > packed.size() - in) {
-            throw new IOException("lzo: cut off");
+            throw new IOException("cut off");
         }
         reserve(count);
         for (int i = 0; i < count; i++) {
@@ -130,7 +130,7 @@ final class Lzo1x {
     /** Copies byte by byte: what is copied may be what was just written. */
     private void copy(int distance, int length) throws IOException {
         if (distance > out) {
-            throw new IOException("lzo: a copy from before the beginning");
+            throw new IOException("a copy from before the beginning");
         }
         reserve(length);
         if (distance == 1) {
@@ -145,7 +145,7 @@ final class Lzo1x {
 
     private void reserve(int count) throws IOException {
         if (count > unpacked.length - out) {
-            throw new IOException("lzo: more than " + unpacked.length + " bytes");
+            throw new IOException("more than " + unpacked.length + " bytes");
         }
     }
 }

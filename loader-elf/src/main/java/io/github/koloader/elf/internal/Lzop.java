@@ -35,7 +35,7 @@ final class Lzop extends BlockStream {
         take(levels ? 4 : 2); // versions of the library, and that it needs
         int method = take(1);
         if (method < 1 || method > 3) {
-            throw new IOException("lzo: method " + method);
+            throw new IOException("method " + method);
         }
         take(levels ? 1 : 0);
         this.flags = take(4);
@@ -49,7 +49,7 @@ final class Lzop extends BlockStream {
 
     private void pass(long count) throws IOException {
         if (count > file.size() - at) {
-            throw new IOException("lzo: cut off");
+            throw new IOException("cut off");
         }
         at += (int) count;
     }
@@ -78,7 +78,7 @@ final class Lzop extends BlockStream {
         int packed = take(4);
         if (size < 0 || size > LARGEST_BLOCK || packed <= 0 || packed > size) {
             throw new IOException(
-                    "lzo: a block of "
+                    "a block of "
                             + Integer.toUnsignedString(size)
                             + " bytes, packed "
                             + Integer.toUnsignedString(packed));

@@ -104,6 +104,9 @@ enum Packing {
                 }
                 unpacked.write(part, 0, count);
             }
+            if (unpacked.size() == 0) {
+                throw new IOException("unpacks to nothing");
+            }
             return Bytes.wrap(unpacked.toByteArray());
         } catch (IOException e) {
             String reason = e.getMessage() == null ? "broken or cut off" : e.getMessage();
@@ -137,6 +140,9 @@ enum Packing {
 
     /** The first frame: its decoder would take what follows for another. */
     private static Bytes frame(Bytes packed) {
+        if (packed.isEmpty()) {
+            return packed;
+        }
         try {
             return packed.slice(0, (int) Zstd.findFrameCompressedSize(packed.toByteArray()));
         } catch (ZstdException e) { // the decoder will say what is wrong, if it gets there

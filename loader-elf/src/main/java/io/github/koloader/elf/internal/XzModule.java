@@ -35,7 +35,7 @@ import org.tukaani.xz.X86Options;
  * @kernel kernel/module/decompress.c, module_xz_decompress()
  */
 final class XzModule {
-    private static final byte[] MAGIC = {(byte) 0xfd, '7', 'z', 'X', 'Z', 0};
+    private static final int MAGIC_SIZE = 6;
 
     /** What the decoder has come to when it is out of input. */
     private static final int UNFINISHED = 0;
@@ -122,7 +122,7 @@ final class XzModule {
      *     limit
      */
     static Bytes unpack(Bytes file, long limit, Set<String> filters) {
-        if (!file.matches(0, MAGIC)) {
+        if (!Packing.XZ.beginsAt(file, 0)) {
             throw ElfFailures.notCompressed("an xz");
         }
         XzModule module = new XzModule(file.toByteArray(), limit, filters);
@@ -138,7 +138,7 @@ final class XzModule {
 
     private void stream() throws Stop {
         need(HEADER_SIZE);
-        if (crc(MAGIC.length, 2) != littleEndian(8)) {
+        if (crc(MAGIC_SIZE, 2) != littleEndian(8)) {
             throw new Stop(CORRUPT);
         }
         if (file[6] != 0 || (file[7] & 0xff) > CHECK_CRC32) {
