@@ -1,5 +1,6 @@
 package io.github.koloader.internal.link;
 
+import io.github.koloader.InitcallLevel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
@@ -100,6 +101,20 @@ final class CollectSections {
         return known != null
                 ? known
                 : EntryStyle.of(architecture, architecture.relativeExports(config));
+    }
+
+    /** Entries of a table that the kernel does not have, one sentence an object. */
+    List<String> lateSecurity() {
+        List<String> found = new ArrayList<>();
+        String section = InitcallLevel.SECURITY.sectionName();
+        for (LinkedObject object : objects) {
+            if (object != null && object.image.sectionIndex(section) != 0) {
+                found.add(
+                        "%s: nothing runs the entries of %s, as Linux has no such table since 5.0"
+                                .formatted(object.name, section));
+            }
+        }
+        return found;
     }
 
     /** The sections of the image so far. */

@@ -337,6 +337,12 @@ final class ImageScript {
         return isOf(name, ".note") ? ".notes" : name;
     }
 
+    /** Whether this kernel has a table: those of unused exports went with 5.12. */
+    private boolean has(String table) {
+        boolean old = table.contains("_unused") || table.endsWith("_future");
+        return !old || !config.atLeast(5, 12);
+    }
+
     /** Output sections that a kernel has in any case, with their alignment. */
     List<OutputSection> always() {
         int word = architecture.encoding().wordSize();
@@ -345,10 +351,11 @@ final class ImageScript {
         all.add(new OutputSection(RODATA, Part.RODATA, 0, 1));
         all.add(new OutputSection(RO_AFTER_INIT, Part.RODATA, 1, 1));
         for (int i = 0; i < READ_ONLY_TABLES.size(); i++) {
-            boolean strings = READ_ONLY_TABLES.get(i).equals("__ksymtab_strings");
-            all.add(
-                    new OutputSection(
-                            READ_ONLY_TABLES.get(i), Part.RODATA, 10 + i, strings ? 1 : word));
+            String table = READ_ONLY_TABLES.get(i);
+            if (has(table)) {
+                int alignment = table.equals("__ksymtab_strings") ? 1 : word;
+                all.add(new OutputSection(table, Part.RODATA, 10 + i, alignment));
+            }
         }
         all.add(new OutputSection(DATA, Part.DATA, 0, 1));
         all.add(new OutputSection(BSS, Part.BSS, 0, 1));
@@ -374,7 +381,7 @@ final class ImageScript {
         for (String table : READ_ONLY_TABLES) {
             if (table.equals(".notes")) {
                 all.add(new Bounds("__start_notes", "__stop_notes", table, 0, ALL));
-            } else if (!table.equals("__ksymtab_strings")) {
+            } else if (has(table) && !table.equals("__ksymtab_strings")) {
                 all.add(new Bounds("__start_" + table, "__stop_" + table, table, 0, ALL));
             }
         }

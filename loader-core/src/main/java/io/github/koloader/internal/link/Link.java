@@ -371,6 +371,9 @@ public final class Link {
         exports.run(sections.objects);
         exports.found().forEach(builder::export);
         exports.unread().forEach(builder::unknown);
+        if (config.atLeast(5, 0)) {
+            sections.lateSecurity().forEach(builder::unknown);
+        }
         addBanner(builder, merged, linked);
         addTable(linked, "__start___param", "__stop___param").ifPresent(builder::parameterTable);
         addTable(linked, "__setup_start", "__setup_end").ifPresent(builder::setupTable);

@@ -322,21 +322,32 @@ final class LinkedMemory {
         return offset >= 0 && offset <= (long) bytes - length ? area : null;
     }
 
-    /** All that takes memory. */
+    /**
+     * All that takes memory. Init memory has no holes, for all of its pages are filled when they
+     * are freed.
+     */
     List<Block> blocks() {
         List<Block> blocks = new ArrayList<>();
-        for (Area area : inOrder) {
-            if (area.size > 0) {
-                Bytes contents = area.array == null ? Bytes.EMPTY : Bytes.wrap(area.array);
-                blocks.add(
-                        new Block(
-                                new Address(area.address),
-                                contents,
-                                area.size,
-                                area.rights(),
-                                area.name));
+        List<Area> filled = inOrder.stream().filter(area -> area.size > 0).toList();
+        long begin = initBegin;
+        for (int i = 0; i < filled.size(); i++) {
+            Area area = filled.get(i);
+            long size = area.size;
+            if (area.part == Part.INIT) {
+                if (area.address != begin) { // only before the first
+                    blocks.add(block(begin, Bytes.EMPTY, area.address - begin, area));
+                }
+                boolean last = i + 1 == filled.size();
+                begin = last ? initEnd : filled.get(i + 1).address;
+                size = begin - area.address;
             }
+            Bytes contents = area.array == null ? Bytes.EMPTY : Bytes.wrap(area.array);
+            blocks.add(block(area.address, contents, size, area));
         }
         return blocks;
+    }
+
+    private static Block block(long start, Bytes contents, long size, Area area) {
+        return new Block(new Address(start), contents, size, area.rights(), area.name);
     }
 }
