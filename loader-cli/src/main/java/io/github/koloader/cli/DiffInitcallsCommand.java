@@ -66,7 +66,7 @@ final class DiffInitcallsCommand implements Callable<Integer> {
 
     private List<Initcall> initcalls(Path file) throws IOException {
         KernelFile kernel = KernelFile.read(file);
-        kernel.tellUnknown(main.output());
+        kernel.tellUnknown(main.output(), InitcallsCommand.ELSEWHERE);
         if (kernel.initcalls().isEmpty()) {
             throw KernelFile.named(file, new IOException("no initcalls found"));
         }

@@ -61,6 +61,18 @@ import picocli.CommandLine.Spec;
 final class InitcallsCommand implements Callable<Integer> {
     static final Gson GSON = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
 
+    /** What is not known of other things, and said by other commands and by {@code --json}. */
+    static final String[] ELSEWHERE = {
+        "Exports",
+        "Init area",
+        "Memory",
+        "Parameters",
+        "Options",
+        "Version",
+        "Vermagic",
+        "Version and vermagic"
+    };
+
     @ParentCommand private Main main;
 
     @Spec private CommandSpec spec;
@@ -102,7 +114,7 @@ final class InitcallsCommand implements Callable<Integer> {
         KernelFile kernel = KernelFile.read(file);
         BootOrder order = BootOrder.of(kernel.initcalls(), readLog());
         if (kernel.initcalls().isEmpty()) {
-            kernel.tellUnknown(main.output());
+            kernel.tellUnknown(main.output(), ELSEWHERE);
             main.output()
                     .error("koloader: ERROR: " + Output.bytesOf(file + ": no initcalls found"));
             return 1;
@@ -117,7 +129,7 @@ final class InitcallsCommand implements Callable<Integer> {
         BootOrder shown = new BootOrder(rows, order.others(), order.logged());
         main.output().print(json ? Output.utf8(toJson(kernel, shown)) : toText(kernel, shown));
         if (!json) {
-            kernel.tellUnknown(main.output());
+            kernel.tellUnknown(main.output(), ELSEWHERE);
             tellUnlogged(order);
         }
         return 0;

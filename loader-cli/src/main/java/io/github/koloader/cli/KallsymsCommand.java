@@ -50,7 +50,17 @@ final class KallsymsCommand implements Callable<Integer> {
         KernelFile kernel = KernelFile.read(file);
         String address = "%0" + 2 * kernel.wordSize() + "x ";
         int count = exports ? printExports(kernel, address) : printSymbols(kernel, address);
-        kernel.tellUnknown(main.output());
+        kernel.tellUnknown(
+                main.output(),
+                exports ? "Symbols" : "Exports",
+                "Initcalls",
+                "Init area",
+                "Memory",
+                "Parameters",
+                "Options",
+                "Version",
+                "Vermagic",
+                "Version and vermagic");
         if (count == 0) {
             String what = exports ? ": no exports found" : ": no symbols found";
             main.output().error("koloader: ERROR: " + Output.bytesOf(file + what));

@@ -10,6 +10,8 @@ import io.github.koloader.elf.kernel.SystemMap;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -58,15 +60,17 @@ record KernelFile(
 
     private static KernelFile of(Path file, SystemMap map) {
         InitcallSymbols initcalls = map.initcalls();
+        List<String> unknown = new ArrayList<>(initcalls.unknown());
+        unknown.add("Exports: licences, namespaces and CRCs: a map of symbols has none.");
         return new KernelFile(
                 file,
                 Optional.empty(),
                 Optional.empty(),
                 map.wordSize(),
                 map.table(),
-                List.of(),
+                map.exports(),
                 initcalls.initcalls(),
-                initcalls.unknown());
+                unknown);
     }
 
     private static KernelFile of(Path file, LinkedKernel kernel) {
@@ -81,14 +85,20 @@ record KernelFile(
                 kernel.unknown());
     }
 
-    /** Tells standard error what could not be known. */
-    void tellUnknown(Output output) {
+    /**
+     * Tells standard error what could not be known.
+     *
+     * @param besides topics, with which sentences begin, that were not asked for
+     */
+    void tellUnknown(Output output, String... besides) {
         for (String sentence : unknown) {
-            output.error(
-                    "koloader: "
-                            + Output.bytesOf(file.toString())
-                            + ": not known: "
-                            + Output.utf8(Output.printable(sentence)));
+            if (Arrays.stream(besides).noneMatch(topic -> sentence.startsWith(topic + ":"))) {
+                output.error(
+                        "koloader: "
+                                + Output.bytesOf(file.toString())
+                                + ": not known: "
+                                + Output.utf8(Output.printable(sentence)));
+            }
         }
     }
 }

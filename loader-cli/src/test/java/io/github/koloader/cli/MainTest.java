@@ -16,13 +16,23 @@ class MainTest {
         assertThat(run.status()).isZero();
         assertThat(run.out())
                 .contains("insmod", "modinfo", "nm", "relocs", "load-tree", "replay")
+                .contains("initcalls", "kallsyms", "diff-initcalls")
                 .contains("koloader insmod hello.ko")
                 .contains("Exit status: 0 done; 1 refused, different or failed; 2 wrong usage.");
         assertThat(run.err()).isEmpty();
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"insmod", "modinfo", "nm", "relocs"})
+    @ValueSource(
+            strings = {
+                "insmod",
+                "modinfo",
+                "nm",
+                "relocs",
+                "initcalls",
+                "kallsyms",
+                "diff-initcalls"
+            })
     void eachCommandHasHelpThatTellsItsExitStatus(String command) {
         Run run = Run.of(command, "--help");
         assertThat(run.status()).isZero();

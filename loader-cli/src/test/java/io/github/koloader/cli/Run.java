@@ -21,6 +21,11 @@ record Run(int status, String out, String err) {
         return RESOURCES.resolve("ko/x86_64").resolve(name).toString();
     }
 
+    /** The name of the System.map of a mini kernel. */
+    static String map(String kernel) {
+        return RESOURCES.resolve("system-map").resolve(kernel + ".map").toString();
+    }
+
     /** The name of a file with what kmod prints. */
     static Path kmod(String name) {
         return RESOURCES.resolve("modinfo").resolve(name);

@@ -11,8 +11,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -143,6 +145,21 @@ public final class SystemMap {
     /** {@return the kernel's initcalls, as far as symbols tell; computed anew by each call} */
     public InitcallSymbols initcalls() {
         return InitcallSymbols.of(table);
+    }
+
+    /**
+     * {@return what the kernel exports, in the file's order, going by symbols {@code __ksymtab_x}:
+     * name and address, without licence, namespace and CRC, which are not in a map}
+     */
+    public List<ExportedSymbol> exports() {
+        List<ExportedSymbol> exports = new ArrayList<>();
+        for (String symbol : addresses.keySet()) {
+            if (symbol.startsWith(EXPORT)) {
+                String name = symbol.substring(EXPORT.length());
+                address(name).map(at -> ExportedSymbol.of(name, at)).ifPresent(exports::add);
+            }
+        }
+        return List.copyOf(exports);
     }
 
     /**

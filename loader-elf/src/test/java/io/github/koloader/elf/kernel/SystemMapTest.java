@@ -64,6 +64,12 @@ final class SystemMapTest {
     }
 
     @Test
+    void exportsAreListed() throws IOException {
+        assertThat(SystemMap.parse(TEXT + "03 r __ksymtab_nowhere\n", "x").exports())
+                .containsExactly(ExportedSymbol.of("_printk", new Address(0xffffffff_81234560L)));
+    }
+
+    @Test
     void withoutKsymtabEntriesEverythingIsExported() throws IOException {
         assertThat(SystemMap.parse("01 T f\n", "x").symbols().find("f")).isPresent();
     }
