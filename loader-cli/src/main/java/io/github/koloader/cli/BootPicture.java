@@ -1,97 +1,56 @@
 package io.github.koloader.cli;
 
+import static io.github.koloader.cli.PictureText.decimal;
+import static io.github.koloader.cli.PictureText.escape;
+import static io.github.koloader.cli.PictureText.grouped;
+import static io.github.koloader.cli.PictureText.readable;
+import static io.github.koloader.cli.PictureText.seconds;
+import static io.github.koloader.cli.PictureText.time;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import io.github.koloader.Errno;
-import io.github.koloader.Initcall;
-import io.github.koloader.InitcallLevel;
 import io.github.koloader.InitcallLog.Call;
+import io.github.koloader.cli.BootLanes.Block;
+import io.github.koloader.cli.BootLanes.Lane;
+import io.github.koloader.cli.BootLanes.Part;
 import io.github.koloader.cli.BootOrder.Row;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Base64;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
-import java.util.Optional;
-import java.util.function.ToDoubleFunction;
 
 /**
  * The boot order as one page of HTML that needs nothing else: a lane for each level, in it its
  * calls in order; with a log, blocks as wide as the calls took, and the slowest. It is complete
  * without its script, which only searches and points at what belongs together.
  *
- * <p>Names come out of files that may want to harm: all text goes through {@link #escape}, and the
- * page forbids the browser to load or run anything but its own style and script.
+ * <p>Names come out of files that may want to harm: all text goes through {@link
+ * PictureText#escape}, and the page forbids the browser to load or run anything but its own style
+ * and script.
  */
 final class BootPicture {
     /** What a browser still shows well; the largest kernels have some 3,000. */
     private static final int MOST_CALLS = 20_000;
 
-    private static final int LONGEST_NAME = 120;
     private static final int SLOWEST = 20;
     private static final long[] HEAT = {10, 100, 1_000, 10_000, 100_000}; // microseconds
     private static final String[] HEAT_NAMES = {
         "< 10 µs", "< 100 µs", "< 1 ms", "< 10 ms", "< 100 ms", "slower"
     };
 
-    /**
-     * What is shown of a call.
-     *
-     * @param id of its element
-     * @param name what it is called
-     * @param tip all that is known of it
-     * @param call what the log tells of it
-     */
-    private record Block(String id, String name, String tip, Optional<Call> call) {
-        long duration() {
-            return call.map(logged -> logged.duration().orElse(0)).orElse(0L);
-        }
-
-        double linear() {
-            return duration();
-        }
-
-        double logarithm() {
-            return Math.log1p(duration());
-        }
-    }
-
-    /**
-     * A lane.
-     *
-     * @param id of its element
-     * @param mark id of the level, in large letters
-     * @param name name of its pass
-     * @param parts its calls by level, plain before sync
-     */
-    private record Lane(String id, String mark, String name, List<Part> parts) {
-        List<Block> blocks() {
-            return parts.stream().flatMap(part -> part.blocks().stream()).toList();
-        }
-
-        double sum(ToDoubleFunction<Block> width) {
-            return blocks().stream().mapToDouble(width).sum();
-        }
-    }
-
-    /** Calls of a lane that belong together, with a heading if there are others. */
-    private record Part(String heading, List<Block> blocks) {}
-
     private final KernelFile kernel;
     private final BootOrder order;
-    private final List<Lane> lanes = new ArrayList<>();
+    private final List<Lane> lanes;
     private final StringBuilder html = new StringBuilder();
 
     private BootPicture(KernelFile kernel, BootOrder order) {
         this.kernel = kernel;
         this.order = order;
+        this.lanes = BootLanes.of(order);
     }
 
     /**
@@ -105,101 +64,8 @@ final class BootPicture {
             throw new IOException(calls + " calls are too many for a picture");
         }
         BootPicture picture = new BootPicture(kernel, order);
-        picture.findLanes();
         picture.draw();
         return picture.html.toString();
-    }
-
-    private void findLanes() {
-        List<String> passes =
-                Arrays.stream(InitcallLevel.values())
-                        .map(InitcallLevel::passName)
-                        .distinct()
-                        .toList();
-        for (String pass : passes) {
-            List<Part> parts = new ArrayList<>();
-            for (InitcallLevel level : InitcallLevel.values()) {
-                List<Row> rows = order.rowsOf(level);
-                if (level.passName().equals(pass) && !rows.isEmpty()) {
-                    parts.add(
-                            new Part(
-                                    level.id() + " · " + level.macroName(),
-                                    rows.stream().map(BootPicture::block).toList()));
-                }
-            }
-            if (!parts.isEmpty()) {
-                lanes.add(new Lane("level-" + pass, mark(pass), pass, parts));
-            }
-        }
-        List<Block> others = new ArrayList<>();
-        for (Call call : order.others()) {
-            others.add(block(call, others.size() + 1));
-        }
-        if (!others.isEmpty()) {
-            lanes.add(
-                    new Lane(
-                            "others",
-                            "ko",
-                            "modules",
-                            List.of(new Part("only in the log", others))));
-        }
-    }
-
-    private static String mark(String pass) {
-        for (InitcallLevel level : InitcallLevel.values()) {
-            if (level.passName().equals(pass)) {
-                return level.number().isPresent()
-                        ? Integer.toString(level.number().getAsInt())
-                        : level.id();
-            }
-        }
-        return pass;
-    }
-
-    private static Block block(Row row) {
-        Initcall initcall = row.initcall();
-        String name = initcall.name().isEmpty() ? initcall.title() : initcall.sourceName();
-        StringBuilder tip = new StringBuilder();
-        tip.append('#').append(row.number()).append(' ').append(readable(name));
-        initcall.module().ifPresent(module -> tip.append(" · ").append(readable(module)));
-        tip.append(" · ").append(initcall.level().macroName());
-        if (!initcall.function().isNull()) {
-            tip.append(" · ").append(initcall.function());
-        }
-        row.call().ifPresent(call -> addCall(tip, call));
-        return new Block("c" + row.number(), readable(name), tip.toString(), row.call());
-    }
-
-    private static Block block(Call call, int number) {
-        StringBuilder tip = new StringBuilder(readable(call.function()));
-        call.module().ifPresent(module -> tip.append(" · ").append(readable(module)));
-        addCall(tip, call);
-        String name = readable(call.module().map(m -> m + ": ").orElse("") + call.function());
-        return new Block("o" + number, name, tip.toString(), Optional.of(call));
-    }
-
-    private static void addCall(StringBuilder tip, Call call) {
-        tip.append('\n').append(ending(call));
-        call.pid().ifPresent(pid -> tip.append(" · pid ").append(pid));
-        call.calledAt().ifPresent(time -> tip.append(" · at ").append(seconds(time)));
-        if (!call.complaint().isEmpty()) {
-            tip.append('\n').append(readable(call.complaint()));
-        }
-    }
-
-    private static String ending(Call call) {
-        if (call.blacklisted()) {
-            return "blacklisted";
-        }
-        return call.result().isPresent()
-                ? time(call.duration().orElse(0)) + " · returned " + result(call)
-                : "did not return";
-    }
-
-    private static String result(Call call) {
-        int result = call.result().orElse(0);
-        Errno errno = result < 0 && result > -4096 ? Errno.of(-result) : null;
-        return errno == null ? Integer.toString(result) : result + " " + errno;
     }
 
     private void draw() throws IOException {
@@ -218,7 +84,7 @@ final class BootPicture {
                 .append("</style>\n<body>\n");
         html.append("<h1>Boot order of ").append(escape(readable(title))).append("</h1>\n");
         html.append("<p class=\"sub\">")
-                .append(escape(kernel.banner().map(BootPicture::readable).orElse("")))
+                .append(escape(kernel.banner().map(PictureText::readable).orElse("")))
                 .append("</p>\n");
         drawFacts();
         if (order.logged()) {
@@ -318,7 +184,7 @@ final class BootPicture {
             html.append(" %<td class=\"w\"><i class=\"h").append(heat(block.duration()));
             html.append("\" style=\"width:").append(decimal(width)).append("%\"></i>");
             html.append(call.failed() ? "<td class=\"bad\">" : "<td>");
-            html.append(escape(result(call))).append('\n');
+            html.append(escape(BootLanes.result(call))).append('\n');
         }
         html.append("</table></div>\n");
     }
@@ -455,7 +321,7 @@ final class BootPicture {
         long duration = call.duration().orElse(0);
         String text = duration < HEAT[1] ? "" : time(duration);
         if (call.failed()) {
-            text += (text.isEmpty() ? "" : ", ") + result(call);
+            text += (text.isEmpty() ? "" : ", ") + BootLanes.result(call);
         }
         if (!call.complaint().isEmpty()) {
             text += (text.isEmpty() ? "" : ", ") + readable(call.complaint());
@@ -485,73 +351,10 @@ final class BootPicture {
         return heat;
     }
 
-    /** Microseconds for people. */
-    private static String time(double microseconds) {
-        if (microseconds < 1_000) {
-            return "%.0f µs".formatted(microseconds);
-        }
-        boolean milli = microseconds < 1_000_000;
-        double number = microseconds / (milli ? 1_000 : 1_000_000);
-        int digits = number < 10 ? 2 : number < 100 ? 1 : 0;
-        return String.format(Locale.ROOT, "%,." + digits + "f %s", number, milli ? "ms" : "s");
-    }
-
-    private static String seconds(long microseconds) {
-        return String.format(Locale.ROOT, "%.6f s", microseconds / 1e6);
-    }
-
-    private static String decimal(double number) {
-        return String.format(Locale.ROOT, "%.2f", number);
-    }
-
-    private static String grouped(long number) {
-        return String.format(Locale.ROOT, "%,d", number);
-    }
-
     /** The release in a version line. */
     private static String release(String banner) {
         String[] words = banner.split(" ", 4);
         return words.length > 2 ? words[2] : banner;
-    }
-
-    /**
-     * Text of one character a byte for people: not too long, and without characters that cannot be
-     * seen or change the direction of others.
-     */
-    private static String readable(String bytes) {
-        String text = Output.decode(bytes);
-        StringBuilder readable = new StringBuilder();
-        text.codePoints()
-                .limit(2L * LONGEST_NAME)
-                .forEach(
-                        c -> {
-                            int type = Character.getType(c);
-                            boolean hidden =
-                                    type == Character.CONTROL
-                                            || type == Character.FORMAT
-                                            || type == Character.SURROGATE
-                                            || type == Character.PRIVATE_USE
-                                            || type == Character.UNASSIGNED
-                                            || type == Character.LINE_SEPARATOR
-                                            || type == Character.PARAGRAPH_SEPARATOR;
-                            if (hidden) {
-                                readable.append("\\u{%x}".formatted(c));
-                            } else {
-                                readable.appendCodePoint(c);
-                            }
-                        });
-        return readable.length() <= 2 * LONGEST_NAME && text.length() <= 2 * LONGEST_NAME
-                ? readable.toString()
-                : readable.substring(0, Math.min(readable.length(), LONGEST_NAME)) + "…";
-    }
-
-    /** Text as HTML, in an element or in an attribute between double quotation marks. */
-    private static String escape(String text) {
-        return text.replace("&", "&amp;")
-                .replace("<", "&lt;")
-                .replace(">", "&gt;")
-                .replace("\"", "&quot;")
-                .replace("'", "&#39;");
     }
 
     private static String resource(String name) throws IOException {
