@@ -520,6 +520,7 @@ public final class Kernel {
                 KernelConfig.linux6_1().toBuilder().checkVermagic(false).build();
         private @Nullable KernelSymbols symbols;
         private @Nullable LinkedKernel linked;
+        private final List<BuiltIn> builtIns = new ArrayList<>();
         private @Nullable ModuleAllocator allocator;
         private Executor executor = new RecordingExecutor();
         private Clock clock = Clock.systemUTC();
@@ -564,8 +565,29 @@ public final class Kernel {
             return this;
         }
 
+        /**
+         * Adds a function that is built in, behind those added before: link order. They make up the
+         * linked kernel, so that {@link #linked(LinkedKernel)} is not to be used besides; for
+         * objects and functions together there is {@link StaticLinker}.
+         *
+         * @param function level, name, and what is run
+         * @return this builder
+         */
+        public Builder builtIn(BuiltIn function) {
+            builtIns.add(requireNonNull(function));
+            return this;
+        }
+
         private LinkedKernel linked() {
-            return linked == null ? LinkedKernel.builder(architecture).build() : linked;
+            if (linked == null) {
+                StaticLinker linker = StaticLinker.of(architecture, config);
+                builtIns.forEach(linker::builtIn);
+                linked =
+                        builtIns.isEmpty()
+                                ? LinkedKernel.builder(architecture).build()
+                                : linker.link();
+            }
+            return linked;
         }
 
         private KernelSymbols symbols() {
@@ -693,7 +715,15 @@ public final class Kernel {
 
         /** {@return the kernel} */
         public Kernel build() {
-            return new Kernel(this);
+            if (linked != null && !builtIns.isEmpty()) {
+                throw new IllegalStateException("a linked kernel, and functions besides");
+            }
+            boolean made = linked == null;
+            try {
+                return new Kernel(this);
+            } finally {
+                linked = made ? null : linked; // those of the next kernel may be others
+            }
         }
     }
 }

@@ -76,6 +76,17 @@ final class BootKernel {
         return address;
     }
 
+    BootKernel symbol(String name, Address address) {
+        symbols.put(address.value(), name);
+        return this;
+    }
+
+    /** Writes a pointer into data. */
+    void pointer(Address variable, Address value) {
+        byte[] word = words(value.value());
+        System.arraycopy(word, 0, data, (int) (variable.value() - base - DATA), word.length);
+    }
+
     private byte[] words(long... words) {
         int size = architecture.encoding().wordSize();
         ByteBuffer buffer =

@@ -156,6 +156,46 @@ final class KernelBootTest {
         assertThat(report.initcalls().get(0).returned()).isEqualTo(-7);
     }
 
+    @Test
+    void functionsAreBuiltInOneByOne() {
+        List<String> order = new ArrayList<>();
+        Executor notes = call -> order.add(call.function().orElseThrow()) ? 0 : 1;
+        Kernel.Builder builder =
+                Kernel.builder(Architectures.X86_64)
+                        .builtIn(new BuiltIn(LATE, "last", notes))
+                        .builtIn(new BuiltIn(DEVICE, "second", notes))
+                        .builtIn(new BuiltIn(DEVICE, "third", notes))
+                        .builtIn(new BuiltIn(EARLY, "first", notes));
+        Kernel kernel = builder.build();
+        Address third = kernel.addressOf("third").orElseThrow();
+        kernel.boot("initcall_debug");
+        assertThat(order).containsExactly("first", "second", "third", "last");
+        assertThat(kernel.log().lines())
+                .anyMatch(line -> line.matches("calling  third\\+0x0/0x10 @ 1"));
+        assertThatThrownBy(() -> kernel.call(third)).isInstanceOf(AddressFaultException.class);
+        assertThatThrownBy(() -> builder.linked(x86().link()).build())
+                .isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    void constructorsRunBeforeLevelZeroWhereTheyAreConfigured() {
+        BootKernel built = x86();
+        List<String> order = new ArrayList<>();
+        Address table = built.variable(8);
+        Address constructor = built.function("ctor", call -> order.add("ctor") ? 0 : 1);
+        built.initcall(EARLY, "early", call -> order.add("early") ? 0 : 1);
+        built.initcall(PURE, "pure", call -> order.add("pure") ? 0 : 1);
+        built.symbol("__ctors_start", table).symbol("__ctors_end", table.plus(8));
+        built.pointer(table, constructor);
+        LinkedKernel linked = built.link();
+        KernelConfig plain = KernelConfig.linux6_1();
+        booted(linked, plain);
+        assertThat(order).containsExactly("early", "pure");
+        order.clear();
+        booted(linked, plain.toBuilder().kconfig("CONFIG_CONSTRUCTORS", true).build());
+        assertThat(order).containsExactly("early", "ctor", "pure");
+    }
+
     // ---- what is said ----
 
     /** Goes on by 1,500 ns each time it is asked. */

@@ -11,6 +11,7 @@ import io.github.koloader.InitcallLevel;
 import io.github.koloader.KernelParameters;
 import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.Warnings;
+import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -105,6 +106,7 @@ public final class BootSequence {
                 run(initcall);
             }
         }
+        construct();
         for (int level = 0; level < LEVELS; level++) {
             parameters.parse(passName(level), commandLine, level);
             for (Initcall initcall : kernel.linked.initcalls()) {
@@ -115,6 +117,25 @@ public final class BootSequence {
         }
         InitMemory.free(kernel);
         InitMemory.protect(kernel, words.rodata());
+    }
+
+    /**
+     * Calls constructors, of which kernels have some when they count coverage.
+     *
+     * @kernel init/main.c, do_ctors()
+     */
+    private void construct() {
+        Optional<Address> start = kernel.kernelSymbols.address("__ctors_start");
+        Optional<Address> end = kernel.kernelSymbols.address("__ctors_end");
+        if (!kernel.config.kconfig("CONFIG_CONSTRUCTORS", false)
+                || start.isEmpty()
+                || end.isEmpty()) {
+            return;
+        }
+        int wordSize = kernel.architecture.encoding().wordSize();
+        for (Address at = start.get(); at.compareTo(end.get()) < 0; at = at.plus(wordSize)) {
+            kernel.kernel.call(kernel.memory.readPointer(at));
+        }
     }
 
     /** In old kernels the first level's pass has the name of what runs before it. */
