@@ -113,10 +113,13 @@ final class RawKernel {
     private long address(Optional<RelativeRelocations> relocations) throws IOException {
         Optional<KallsymsTables> tables = KallsymsTables.find(bytes, encoding, value -> true);
         OptionalLong text = tables.map(RawKernel::text).orElse(OptionalLong.empty());
-        OptionalLong address =
-                text.isPresent()
-                        ? text
-                        : LinkAddress.find(bytes, encoding, lastAddress(), relocations);
+        OptionalLong address = text;
+        if (address.isEmpty()) {
+            address = LinkAddress.find(bytes, encoding, lastAddress(), relocations);
+        }
+        if (address.isEmpty() && relocations.isPresent()) { // few of many: the others are packed
+            address = LinkAddress.find(bytes, encoding, lastAddress(), Optional.empty());
+        }
         if (address.isEmpty()) {
             throw new IOException(
                     name

@@ -246,6 +246,19 @@ final class LinkedImagesTest {
     }
 
     @Test
+    void pointersInTheirPlacesCountWhereFewAreWrittenByRelocations() throws IOException {
+        Raw raw = TestKernels.raw(Encoding.ELF64_LSB, ARM64, false);
+        byte[] image = TestKernels.withImageHeader(raw.bytes(), "ARM\u0064", 0);
+        ByteBuffer edit = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < 10; i++) {
+            edit.putLong(0x1c000 + 24 * i, ARM64 + 0x100 + 8 * i);
+            edit.putLong(0x1c008 + 24 * i, 1027).putLong(0x1c010 + 24 * i, ARM64 + 0x300 + i);
+        }
+        assertIsRaw(read(image), raw, ARM64, 183);
+        assertThat(read(image).readWord(ARM64 + 0x108)).isEqualTo(ARM64 + 0x301);
+    }
+
+    @Test
     void aKernelWithoutSymbolsAndPointersIsRefused() {
         byte[] image = TestKernels.withImageHeader(new byte[0x10000], "ARM\u0064", 0);
         assertThatThrownBy(() -> read(image))
