@@ -4,10 +4,14 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.util.stream.Collectors.toSet;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
+import io.github.koloader.BootReport;
+import io.github.koloader.Executor;
 import io.github.koloader.ExportedSymbol;
 import io.github.koloader.Initcall;
 import io.github.koloader.InitcallLevel;
+import io.github.koloader.Kernel;
 import io.github.koloader.KernelConfig;
 import io.github.koloader.LinkException;
 import io.github.koloader.LinkedKernel;
@@ -49,7 +53,9 @@ final class MiniKernelObjectsTest {
     /** The calls of the log, in order: what is no call is text of the kernel itself. */
     private static List<String> expectedCalls() throws IOException {
         List<String> calls = new ArrayList<>();
-        for (String line : Files.readAllLines(LINK.resolve("src/expected-log.txt"), US_ASCII)) {
+        for (String line :
+                Files.readAllLines(
+                        Path.of("src/test/resources/vmlinux-mini/expected-log.txt"), US_ASCII)) {
             if (!line.matches(
                     "start_kernel|done .*|level .*|initcall returned .*|.*early_param.*")) {
                 calls.add(line);
@@ -105,6 +111,71 @@ final class MiniKernelObjectsTest {
                 .containsExactlyElementsOf(functions);
         assertThat(kernel.initcalls().get(0).level()).isEqualTo(InitcallLevel.CONSOLE);
         assertThat(functions).hasSize(23);
+    }
+
+    /** GNU ld linked the same objects by a linker script of its own. */
+    @ParameterizedTest
+    @CsvSource({
+        "x86_64,abs",
+        "x86_64,prel32",
+        "i386,abs",
+        "i386,prel32",
+        "arm64,abs",
+        "arm64,prel32",
+        "arm,abs",
+        "arm,prel32"
+    })
+    void callsAndExportsAreThoseOfTheKernelThatGnuLdLinked(String name, String style)
+            throws IOException {
+        LinkedKernel ours = link(name, style);
+        LinkedKernel theirs = MiniKernels.read(name + "-" + style);
+
+        assertThat(ours.initcalls())
+                .extracting(Initcall::level, Initcall::name)
+                .isEqualTo(
+                        theirs.initcalls().stream()
+                                .map(call -> tuple(call.level(), call.name()))
+                                .toList());
+        assertThat(ours.exports())
+                .extracting(
+                        ExportedSymbol::name, ExportedSymbol::gplOnly, ExportedSymbol::namespace)
+                .containsExactlyInAnyOrderElementsOf(
+                        theirs.exports().stream()
+                                .map(
+                                        export ->
+                                                tuple(
+                                                        export.name(),
+                                                        export.gplOnly(),
+                                                        export.namespace()))
+                                .toList());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"x86_64,abs", "x86_64,prel32", "i386,prel32", "arm64,prel32", "arm,abs"})
+    void aLinkedKernelBootsWithItsParametersAndOptions(String name, String style)
+            throws IOException {
+        LinkedKernel linked = link(name, style);
+        List<String> options = new ArrayList<>();
+        Kernel kernel =
+                linked.kernel()
+                        .config(CONFIG)
+                        .executor(
+                                call -> {
+                                    if (call.phase() == Executor.Phase.EARLY_OPTION) {
+                                        options.add(call.function().orElseThrow());
+                                    }
+                                    return 0;
+                                })
+                        .build();
+
+        BootReport report = kernel.boot("drv_a.speed=17 mini=1");
+
+        assertThat(report.called())
+                .isEqualTo(linked.initcalls().stream().map(Initcall::name).toList());
+        assertThat(kernel.memory().readInt(new Address(address(linked, "speed")))).isEqualTo(17);
+        assertThat(options).containsExactly("drv_b_setup");
+        assertThat(kernel.memory().readInt(linked.initArea().orElseThrow().start()))
+                .isEqualTo(0xcccccccc);
     }
 
     private static long word(long value, int word) {
