@@ -140,6 +140,29 @@ final class StaticLinkerTest {
     }
 
     @Test
+    void initMemoryStaysUntilTheEndOfTheBootNotOfInit() {
+        List<Integer> answers = new ArrayList<>();
+        LinkedKernel linked =
+                linker().builtIn(new BuiltIn(InitcallLevel.DEVICE, "first", call -> 7))
+                        .builtIn(
+                                new BuiltIn(
+                                        InitcallLevel.LATE,
+                                        "second",
+                                        call -> callFirst(answers, call)))
+                        .link();
+
+        Kernel.builder(Architectures.X86_64).linked(linked).build().boot("");
+
+        assertThat(answers).containsExactly(7);
+    }
+
+    private static int callFirst(List<Integer> answers, Executor.Call call) {
+        Address first = call.kernel().linked().symbols().address("first").orElseThrow();
+        answers.add(call.kernel().call(first));
+        return 0;
+    }
+
+    @Test
     void everyByteOfFreedInitMemoryIsPoison() {
         LinkedKernel linked =
                 linker().object(

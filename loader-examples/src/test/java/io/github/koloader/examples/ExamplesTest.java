@@ -66,4 +66,27 @@ class ExamplesTest {
     void ownRelocationLawHolds() throws IOException {
         assertThat(Output.of(OwnRelocationLaw::main)).isEqualTo("100 images obey the law\n");
     }
+
+    @Test
+    void oneSourceLivesTwiceAndDiffersOnlyAsItHasTo() throws IOException {
+        assertThat(Output.of(SameSourceTwice::main, "hello.ko", "../../link/x86_64/hello.o"))
+                .isEqualTo(
+                        """
+                        ---- init answers 0
+                        built in: hello_init of hello, device_initcall, level 6
+                        built in: answered 0
+                        built in: init is gone after boot
+                        loaded: [Module[hello, live]]
+                        Hello World
+                        Hello World
+                        Bye Bye World
+                        ---- init answers -ENODEV
+                        built in: hello_init of hello, device_initcall, level 6
+                        built in: answered -19
+                        built in: init is gone after boot
+                        loaded: ENODEV
+                        Hello World
+                        Hello World
+                        """);
+    }
 }
