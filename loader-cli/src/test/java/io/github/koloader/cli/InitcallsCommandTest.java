@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class InitcallsCommandTest {
     private static final String LOG =
@@ -47,6 +48,28 @@ class InitcallsCommandTest {
                         "koloader: %s: not known: Initcalls: addresses of 2 functions: no symbol,"
                                         .formatted(Run.map("x86_64-prel32"))
                                 + " or more than one, has the name.\n");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"x86_64-prel32", "i386-prel32", "arm-abs"})
+    void aKernelIsListedAsItsMapIs(String kernel) {
+        Run image = Run.of("initcalls", Run.vmlinux(kernel));
+        assertThat(image.status()).isZero();
+        // only the image tells which of two functions of one name is called
+        assertThat(image.out().replaceAll("(same_name .*  )[0-9a-f]+\n", "$1-\n"))
+                .isEqualTo(Run.of("initcalls", Run.map(kernel)).out());
+    }
+
+    @Test
+    void whatAStrippedKernelDoesNotTellIsTold() {
+        Run run = Run.of("initcalls", Run.vmlinux("x86_64-prel32-stripped"));
+        assertThat(run.status()).isZero();
+        assertThat(run.out().lines())
+                .contains("18  6      device    -         -       ffffffff81003264")
+                .contains("all                 24");
+        assertThat(run.err())
+                .contains("not known: Initcalls: names of 24 functions")
+                .contains("not known: Initcalls: modules of 24 calls");
     }
 
     @Test

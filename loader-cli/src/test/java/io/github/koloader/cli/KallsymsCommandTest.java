@@ -21,6 +21,28 @@ class KallsymsCommandTest {
     }
 
     @Test
+    void symbolsAreThoseOfTheImage() throws IOException {
+        Run run = Run.of("kallsyms", Run.vmlinux("x86_64-prel32"));
+        assertThat(run.status()).isZero();
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out().lines())
+                .containsExactlyInAnyOrderElementsOf(
+                        Files.readAllLines(Path.of(Run.map("x86_64-prel32"))));
+    }
+
+    @Test
+    void exportsHaveLicenceAndNamespace() {
+        Run run = Run.of("kallsyms", "--exports", Run.vmlinux("x86_64-prel32-stripped"));
+        assertThat(run.status()).isZero();
+        assertThat(run.out().lines())
+                .hasSize(13)
+                .contains(
+                        "ffffffff81000170 _printk",
+                        "ffffffff81000640 mini_gpl_only [gpl]",
+                        "ffffffff81000650 mini_namespaced [ns MINI]");
+    }
+
+    @Test
     void symbolsOfModulesAreLeftOutAndAddressesFilledUp(@TempDir Path folder) throws IOException {
         Path file =
                 Files.writeString(

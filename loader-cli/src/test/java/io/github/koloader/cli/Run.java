@@ -26,6 +26,11 @@ record Run(int status, String out, String err) {
         return RESOURCES.resolve("system-map").resolve(kernel + ".map").toString();
     }
 
+    /** The name of a mini kernel. */
+    static String vmlinux(String kernel) {
+        return RESOURCES.resolve("vmlinux-mini").resolve(kernel + ".elf").toString();
+    }
+
     /** The name of a file with what kmod prints. */
     static Path kmod(String name) {
         return RESOURCES.resolve("modinfo").resolve(name);
