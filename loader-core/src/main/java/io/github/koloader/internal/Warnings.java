@@ -86,6 +86,11 @@ public final class Warnings {
         return line(INFO, "Freeing unused kernel memory: %s", size);
     }
 
+    /** Data for a host that encrypts its guests, on one that does not, is gone. */
+    public static LogLine decryptedMemoryFreed(long kib) {
+        return line(INFO, "Freeing unused decrypted memory: %dK", kib);
+    }
+
     /** A piece of the kernel's image is gone. */
     public static LogLine imageMemoryFreed(String what, long kib) {
         return line(INFO, "Freeing unused kernel image%s memory: %dK", what, kib);

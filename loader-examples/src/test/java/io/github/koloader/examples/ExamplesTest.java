@@ -89,4 +89,23 @@ class ExamplesTest {
                         Hello World
                         """);
     }
+
+    @Test
+    void firstBootRunsJavaAndAKernelFromItsFile() throws IOException {
+        assertThat(Output.of(FirstBoot::main, "../../vmlinux-mini/x86_64-prel32.elf"))
+                .isEqualTo(
+                        """
+                        [    0.000000] Kernel command line: loop.max_loop=2 initcall_debug splash
+                        [    0.000000] Unknown kernel command line parameters "splash", will be passed to user space.
+                        [    0.000000] calling  bus_init+0x0/0x10 @ 1
+                        [    0.000000] initcall bus_init+0x0/0x10 returned -19 after 0 usecs
+                        [    0.000000] calling  loop_init+0x0/0x10 @ 1
+                        [    0.000000] 2 loop disks
+                        [    0.000000] initcall loop_init+0x0/0x10 returned 0 after 0 usecs
+                        [    0.000000] Freeing unused kernel image (initmem) memory: 4K
+                        [bus_init, loop_init], for init: [splash]
+                        24 calls, 13 exports
+                        [levels_console, levels_early, levels_pure]
+                        """);
+    }
 }

@@ -20,6 +20,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -40,10 +41,15 @@ final class InitcallReplay {
             Pattern.compile("initcall (.*) returned (-?\\d+) after \\d+ usecs");
     private static final Pattern OF_MODULE = Pattern.compile(".* \\[(.*)]");
 
-    /** Lines about memory that follow from the image; others tell of the machine. */
+    /** Lines that follow from the image and the command line; others tell of the machine. */
     private static final Pattern OF_THE_IMAGE =
             Pattern.compile(
-                    "Freeing unused kernel .*|Write protecting .*|Kernel memory protection .*");
+                    "((?:Linux version) |(?:Kernel command line:)|(?:Unknown kernel command) "
+                            + "|(?:Malformed early option) |(?:Freeing unused (?:kernel|decrypted)) "
+                            + "|(?:Write protecting )|(?:Kernel memory protection )).*");
+
+    /** Which of those lines the recording has at all: a recording may leave kinds out. */
+    private final Set<String> kindsOfLines = new HashSet<>();
 
     private final ReplayInputs inputs;
     private final Recording recording;
@@ -157,6 +163,7 @@ final class InitcallReplay {
             if (!kind.equals("log")) {
                 events.add(new Event(kind, text, fields.get(2).getAsInt()));
             } else if (OF_THE_IMAGE.matcher(text).matches()) {
+                kindsOfLines.add(kindOf(text));
                 events.add(new Event(kind, text, 0));
             } else if (!text.startsWith("do_init_module: ")) {
                 notCompared.add(
@@ -208,7 +215,12 @@ final class InitcallReplay {
         }
     }
 
-    private static List<Event> foundEvents(Kernel kernel) {
+    private static String kindOf(String line) {
+        Matcher matcher = OF_THE_IMAGE.matcher(line);
+        return matcher.matches() ? matcher.group(1) : "";
+    }
+
+    private List<Event> foundEvents(Kernel kernel) {
         List<Event> events = new ArrayList<>();
         for (String line : kernel.log().lines()) {
             Matcher calling = CALLING.matcher(line);
@@ -218,7 +230,7 @@ final class InitcallReplay {
             } else if (returned.matches()) {
                 events.add(
                         new Event("ret", returned.group(1), Integer.parseInt(returned.group(2))));
-            } else if (OF_THE_IMAGE.matcher(line).matches()) {
+            } else if (kindsOfLines.contains(kindOf(line))) {
                 events.add(new Event("log", line, 0));
             }
         }

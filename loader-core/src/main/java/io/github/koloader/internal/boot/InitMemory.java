@@ -108,6 +108,7 @@ public final class InitMemory {
         if (pages.isEmpty()) {
             return;
         }
+        reportDecrypted(kernel);
         AddressRange range = pages.get();
         for (Region region : List.copyOf(kernel.memory.regions())) {
             if (range.contains(region.base()) && region.owner().equals("kernel")) {
@@ -118,6 +119,23 @@ public final class InitMemory {
             }
         }
         kernel.log.add(line(kernel, range));
+    }
+
+    /**
+     * Data that a guest would share with its host, and that this kernel has no use for.
+     *
+     * @kernel arch/x86/mm/mem_encrypt_amd.c, mem_encrypt_free_decrypted_mem()
+     */
+    private static void reportDecrypted(KernelState kernel) {
+        Optional<Long> start = symbol(kernel, "__start_bss_decrypted_unused");
+        Optional<Long> end = symbol(kernel, "__end_bss_decrypted");
+        boolean known = start.isPresent() && end.isPresent();
+        if (known && kernel.architecture.elfMachine() == X86_64) {
+            long kib = end.get() - pageEnd(kernel, start.get()) >> 10;
+            if (kib > 0) {
+                kernel.log.add(Warnings.decryptedMemoryFreed(kib));
+            }
+        }
     }
 
     private static LogLine line(KernelState kernel, AddressRange range) {
