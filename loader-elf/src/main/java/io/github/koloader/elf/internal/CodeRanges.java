@@ -11,17 +11,24 @@ import java.util.List;
  */
 final class CodeRanges {
     private final List<AddressRange> ranges = new ArrayList<>();
+    private final List<AddressRange> init = new ArrayList<>();
     private final SymbolIndex symbols;
 
     CodeRanges(LinkedImage image, SymbolIndex symbols) {
         this.symbols = symbols;
         boolean sections = image.pieces().stream().anyMatch(piece -> !piece.executable());
         symbols.between("_stext", "_etext").ifPresent(ranges::add);
-        symbols.between("_sinittext", "_einittext").ifPresent(ranges::add);
-        if (sections || ranges.isEmpty()) {
+        symbols.between("_sinittext", "_einittext").ifPresent(init::add);
+        ranges.addAll(init);
+        if (sections || ranges.size() < 2) {
             for (LinkedImage.Piece piece : image.pieces()) {
                 if (piece.executable()) {
-                    ranges.add(new AddressRange(new Address(piece.address()), piece.size()));
+                    AddressRange range =
+                            new AddressRange(new Address(piece.address()), piece.size());
+                    ranges.add(range);
+                    if (piece.name().startsWith(".init.text")) {
+                        init.add(range);
+                    }
                 }
             }
         }
@@ -32,8 +39,17 @@ final class CodeRanges {
         return isCode(address) && (symbols.isEmpty() || symbols.startsAt(address));
     }
 
+    /** Whether there is code that is freed after boot, as far as it is known where that is. */
+    boolean isInit(long address) {
+        return isInside(init, address);
+    }
+
     /** Whether there is code. */
     boolean isCode(long address) {
+        return isInside(ranges, address);
+    }
+
+    private static boolean isInside(List<AddressRange> ranges, long address) {
         for (AddressRange range : ranges) {
             long offset = address - range.start().value();
             if (Long.compareUnsigned(offset, range.size()) < 0) {

@@ -1,112 +1,123 @@
 package io.github.koloader.elf.internal;
 
 import io.github.koloader.image.Encoding;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
 /**
- * Places where one pointer to a function follows the other, at least {@link #SHORTEST} of them:
- * what tables of initcalls look like when nothing else is known. Their number is bounded by the
- * image's size.
+ * Places where one pointer to code follows the other, at least {@link #SHORTEST} of them: what
+ * tables of initcalls look like when nothing else is known. Their number is bounded by the image's
+ * size.
  */
 final class EntryRuns {
     static final int SHORTEST = 4;
 
-    /** Addresses {@code [start, end)}. */
-    record Run(long start, long end) {}
+    /**
+     * Addresses {@code [start, end)}.
+     *
+     * @param named how many entries lead to where a symbol is
+     * @param init how many of these lead to init code
+     */
+    record Run(long start, long end, int named, int init) {
+        int count(int size) {
+            return (int) ((end - start) / size);
+        }
+    }
 
     private final EntryKind kind;
     private final int size;
-    private long[] bounds = new long[64]; // start, end, start, end …, ascending
-    private int count;
+    private final CodeRanges code;
+    private final List<Run> runs = new ArrayList<>(); // ascending
 
     /** Looks for runs in some pieces of an image, each of them aligned as its entries are. */
     EntryRuns(EntryKind kind, Encoding encoding, List<LinkedImage.Piece> pieces, CodeRanges code) {
         this.kind = kind;
         this.size = kind.size(encoding);
+        this.code = code;
         pieces.stream()
                 .sorted(Comparator.comparing(LinkedImage.Piece::address, Long::compareUnsigned))
-                .forEach(piece -> addRunsOf(piece, encoding, code));
+                .forEach(piece -> addRunsOf(piece, encoding));
     }
 
-    private void addRunsOf(LinkedImage.Piece piece, Encoding encoding, CodeRanges code) {
+    private void addRunsOf(LinkedImage.Piece piece, Encoding encoding) {
         int last = piece.bytes().size() - size;
         int start = -1;
+        int named = 0;
+        int init = 0;
         int at = (int) (-piece.address() & size - 1);
         for (; at <= last; at += size) {
-            long address = piece.address() + at;
-            if (!code.isFunction(kind.target(piece.bytes(), at, address, encoding))) {
-                add(piece, start, at);
+            long target = kind.target(piece.bytes(), at, piece.address() + at, encoding);
+            if (!code.isCode(target)) {
+                add(piece, start, at, named, init);
                 start = -1;
-            } else if (start < 0) {
-                start = at;
+                continue;
             }
+            if (start < 0) {
+                start = at;
+                named = 0;
+                init = 0;
+            }
+            boolean function = code.isFunction(target);
+            named += function ? 1 : 0;
+            init += function && code.isInit(target) ? 1 : 0;
         }
-        add(piece, start, at);
+        add(piece, start, at, named, init);
     }
 
-    private void add(LinkedImage.Piece piece, int start, int end) {
-        if (start < 0 || end - start < SHORTEST * size) {
-            return;
+    private void add(LinkedImage.Piece piece, int start, int end, int named, int init) {
+        if (start >= 0 && end - start >= SHORTEST * size) {
+            runs.add(new Run(piece.address() + start, piece.address() + end, named, init));
         }
-        if (2 * count == bounds.length) {
-            bounds = Arrays.copyOf(bounds, 2 * bounds.length);
-        }
-        bounds[2 * count] = piece.address() + start;
-        bounds[2 * count + 1] = piece.address() + end;
-        count++;
     }
 
     EntryKind kind() {
         return kind;
     }
 
-    /** The run that has all of {@code [from, to)}, whole entries of it. */
+    /**
+     * The run that has all of {@code [from, to)}, whole entries of it, if most of its entries lead
+     * to where a symbol is.
+     */
     Optional<Run> around(long from, long to) {
         int low = 0;
-        int high = count;
+        int high = runs.size();
         while (low < high) {
             int middle = low + high >>> 1;
-            if (Long.compareUnsigned(bounds[2 * middle], from) <= 0) {
+            if (Long.compareUnsigned(runs.get(middle).start(), from) <= 0) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        if (low == 0) {
-            return Optional.empty();
-        }
-        Run run = run(low - 1);
-        boolean whole = (from - run.start()) % size == 0 && (to - from) % size == 0;
-        return whole
-                        && Long.compareUnsigned(from, to) <= 0
-                        && Long.compareUnsigned(to, run.end()) <= 0
-                ? Optional.of(run)
-                : Optional.empty();
+        return Optional.of(low)
+                .filter(found -> found > 0)
+                .map(found -> runs.get(found - 1))
+                .filter(run -> (from - run.start()) % size == 0 && (to - from) % size == 0)
+                .filter(run -> Long.compareUnsigned(from, to) <= 0)
+                .filter(run -> Long.compareUnsigned(to, run.end()) <= 0)
+                .filter(run -> 4L * run.named() >= 3L * run.count(size));
     }
 
-    /** The longest run, if no other is more than half as long. */
-    Optional<Run> longest() {
+    /**
+     * The run that leads to init code most often, if at least half of its entries do, and no other
+     * run does so more than half as often.
+     */
+    Optional<Run> mostInit() {
         Optional<Run> best = Optional.empty();
-        long length = 0;
-        long second = 0;
-        for (int i = 0; i < count; i++) {
-            Run run = run(i);
-            long entries = (run.end() - run.start()) / size;
-            if (entries > length) {
-                second = length;
-                length = entries;
+        int most = 0;
+        int second = 0;
+        for (Run run : runs) {
+            if (run.init() > most) {
+                second = most;
+                most = run.init();
                 best = Optional.of(run);
             } else {
-                second = Math.max(second, entries);
+                second = Math.max(second, run.init());
             }
         }
-        return length >= 2 * second ? best : Optional.empty();
-    }
-
-    private Run run(int index) {
-        return new Run(bounds[2 * index], bounds[2 * index + 1]);
+        boolean stands = most >= 2 * second;
+        return best.filter(run -> stands && 2 * run.init() >= run.count(size));
     }
 }

@@ -18,14 +18,14 @@ import java.util.Optional;
  * or {@code initcall_levels[]} does, nine pointers in init data to where levels 0 … 7 begin and the
  * last ends. Early calls lie right before level 0, those of consoles right behind the last level.
  *
- * <p>Without either of them, there is still the longest place in init data where one pointer to a
- * function follows the other.
+ * <p>Without either of them, there is still the longest place in init data where one pointer to
+ * init code follows the other.
  *
  * @kernel include/asm-generic/vmlinux.lds.h, INIT_CALLS; init/main.c, initcall_levels
  */
 final class InitcallTables {
     private static final int LEVELS = 8;
-    private static final int SHORTEST_TABLE = 8;
+    private static final int SHORTEST_TABLE = 16;
 
     /**
      * A stretch of entries and the levels that they may have; of the first, if nothing else says.
@@ -261,20 +261,26 @@ final class InitcallTables {
 
     private void readLevels(Found found) {
         long[] starts = found.starts();
-        readPart(
-                new Part(found.run().start(), starts[0], List.of(InitcallLevel.EARLY)),
-                found.kind());
-        for (int level = 0; level < LEVELS; level++) {
-            readPart(new Part(starts[level], starts[level + 1], levelsOf(level)), found.kind());
+        EntryKind kind = found.kind();
+        int size = kind.size(encoding);
+        long early = found.run().start(); // at either end something else may look like an entry
+        while (early != starts[0] && !code.isFunction(target(kind, early))) {
+            early += size;
         }
-        long end = starts[LEVELS];
-        range = Optional.of(AddressRange.between(found.run().start(), end));
+        readPart(new Part(early, starts[0], List.of(InitcallLevel.EARLY)), kind);
+        for (int level = 0; level < LEVELS; level++) {
+            readPart(new Part(starts[level], starts[level + 1], levelsOf(level)), kind);
+        }
+        range = Optional.of(AddressRange.between(early, starts[LEVELS]));
         Optional<LinkedImage.Piece> consoles =
                 image.section(InitcallLevel.CONSOLE.sectionName())
-                        .filter(piece -> piece.bytes().size() % found.kind().size(encoding) == 0);
-        long from = consoles.map(LinkedImage.Piece::address).orElse(end);
+                        .filter(piece -> piece.bytes().size() % size == 0);
+        long from = consoles.map(LinkedImage.Piece::address).orElse(starts[LEVELS]);
         long to = consoles.map(piece -> from + piece.bytes().size()).orElse(found.run().end());
-        readPart(new Part(from, to, List.of(InitcallLevel.CONSOLE)), found.kind());
+        while (to != from && !code.isFunction(target(kind, to - size))) {
+            to -= size;
+        }
+        readPart(new Part(from, to, List.of(InitcallLevel.CONSOLE)), kind);
     }
 
     // By their looks
@@ -282,24 +288,25 @@ final class InitcallTables {
     private boolean readByLongestRun() {
         Optional<EntryRuns.Run> best = Optional.empty();
         Optional<EntryKind> kind = Optional.empty();
-        long most = SHORTEST_TABLE - 1;
+        int most = SHORTEST_TABLE - 1;
         for (EntryKind each : EntryKind.values()) {
-            Optional<EntryRuns.Run> run = new EntryRuns(each, encoding, initData(), code).longest();
-            long entries =
-                    run.map(found -> (found.end() - found.start()) / each.size(encoding))
-                            .orElse(0L);
-            if (entries > most) {
-                most = entries;
+            Optional<EntryRuns.Run> run =
+                    new EntryRuns(each, encoding, initData(), code).mostInit();
+            int init = run.map(EntryRuns.Run::init).orElse(0);
+            if (init > most) {
+                most = init;
                 best = run;
                 kind = Optional.of(each);
             }
         }
-        if (best.isEmpty() || kind.isEmpty() || symbols.isEmpty()) {
+        if (best.isEmpty() || kind.isEmpty()) {
             return false;
         }
         unknown.add(
-                "Initcalls: levels: all count as device_initcall, in the order of the table; there,"
-                        + " early ones are the first, and those of consoles may be the last.");
+                "Initcalls: levels: the table is only known as the longest run of pointers to init"
+                        + " code, and may be longer; all calls count as device_initcall, in its"
+                        + " order, in which early ones are the first, and those of consoles may be"
+                        + " the last.");
         readPart(
                 new Part(best.get().start(), best.get().end(), List.of(InitcallLevel.DEVICE)),
                 kind.get());

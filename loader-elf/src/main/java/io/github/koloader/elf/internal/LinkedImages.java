@@ -72,14 +72,33 @@ public final class LinkedImages {
      *     image without a symbol table
      */
     public static LinkedImage read(Bytes file, String name) throws IOException {
+        return unpack(file, name).image();
+    }
+
+    /**
+     * A kernel that was unpacked.
+     *
+     * @param file the kernel itself: an ELF file, with all that the file has of symbol tables, or a
+     *     raw image
+     * @param image the same at the addresses that it is linked for
+     */
+    record Unpacked(Bytes file, LinkedImage image) {}
+
+    /** What {@link #kernel} and {@link #read} give, unpacked once. */
+    static Unpacked unpack(Bytes file, String name) throws IOException {
         try {
             Candidate kernel = new LinkedImages(name).unwrap(new Candidate(file, null, 0), 0);
+            LinkedImage image;
             if (LinkedElf.isElf(kernel.bytes())) {
-                return RelativeRelocations.apply(LinkedElf.read(kernel.bytes(), name));
+                image = RelativeRelocations.apply(LinkedElf.read(kernel.bytes(), name));
+            } else if (kernel.encoding() == null) {
+                image = RawKernel.readWithHeader(kernel.bytes(), name);
+            } else {
+                image =
+                        RawKernel.read(
+                                kernel.bytes(), name, kernel.encoding(), kernel.elfMachine());
             }
-            return kernel.encoding() == null
-                    ? RawKernel.readWithHeader(kernel.bytes(), name)
-                    : RawKernel.read(kernel.bytes(), name, kernel.encoding(), kernel.elfMachine());
+            return new Unpacked(kernel.bytes(), image);
         } catch (OutOfMemoryError e) {
             throw new IOException(name + ": too large to be read here", e);
         }

@@ -22,8 +22,9 @@ public final class LinkedKernels {
      * @throws IOException if it is no kernel that is known here, or broken
      */
     public static LinkedKernel read(Bytes file, String name) throws IOException {
-        Bytes kernel = LinkedImages.kernel(file, name);
-        LinkedImage image = LinkedImages.read(file, name);
+        LinkedImages.Unpacked unpacked = LinkedImages.unpack(file, name);
+        Bytes kernel = unpacked.file();
+        LinkedImage image = unpacked.image();
         KernelSymbolTable symbols =
                 LinkedElf.isElf(kernel)
                         ? ElfSymbols.read(kernel, image, name)

@@ -8,8 +8,8 @@ import java.util.Optional;
 
 /**
  * Where a linked kernel has the records of its built-in parameters, and of what else it takes from
- * the command line. Symbols or sections tell; where they do not, the latter lie right before the
- * initcalls, as far as they look like such records.
+ * the command line. Symbols or sections tell; where they do not, the former are searched for, and
+ * the latter lie right before the initcalls, as far as they look like such records.
  *
  * @kernel include/asm-generic/vmlinux.lds.h, INIT_SETUP, __param
  */
@@ -33,7 +33,9 @@ final class RecordTables {
 
     /** The records of parameters. */
     Optional<AddressRange> parameters() {
-        return bounded("__start___param", "__stop___param").or(() -> section("__param"));
+        return bounded("__start___param", "__stop___param")
+                .or(() -> section("__param"))
+                .or(() -> new ParameterSearch(image).find());
     }
 
     /**
@@ -85,7 +87,7 @@ final class RecordTables {
         int at = (int) (record - piece.get().address());
         int early = bytes.readInt(at + 2 * word, encoding);
         return (early == 0 || early == 1)
-                && code.isCode(bytes.readWord(at + word, encoding))
+                && code.isFunction(bytes.readWord(at + word, encoding))
                 && texts.at(bytes.readWord(at, encoding), LONGEST_OPTION)
                         .filter(text -> !text.isEmpty())
                         .isPresent();

@@ -99,18 +99,18 @@ final class RelativeRelocations {
                 new RelativeRelocations(bytes, encoding, best, relative, count, symbols));
     }
 
-    /** Whether an entry is an address of a symbol that is there. */
+    /** Whether an entry is an address of a symbol that is there, in data or in the GOT. */
     private static boolean isSymbolic(
             Bytes bytes, Encoding encoding, int at, int elfMachine, int symbols) {
-        int type =
-                switch (elfMachine) {
-                    case 183 -> 257; // R_AARCH64_ABS64
-                    case 21 -> 38; // R_PPC64_ADDR64
-                    case 22 -> 22; // R_390_64
-                    default -> 2; // R_RISCV_64, R_LARCH_64
-                };
         long info = bytes.readLong(at + 8, encoding);
-        return (int) info == type && info >>> 32 <= (bytes.size() - symbols) / ENTRY - 1;
+        boolean known =
+                switch (elfMachine) {
+                    case 183 -> (int) info == 257 || (int) info == 1025; // ABS64, GLOB_DAT
+                    case 21 -> (int) info == 38 || (int) info == 20; // ADDR64, GLOB_DAT
+                    case 22 -> (int) info == 22 || (int) info == 10; // 64, GLOB_DAT
+                    default -> (int) info == 2; // R_RISCV_64, R_LARCH_64
+                };
+        return known && info >>> 32 <= (bytes.size() - symbols) / ENTRY - 1;
     }
 
     /**

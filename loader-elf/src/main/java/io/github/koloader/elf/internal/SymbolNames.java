@@ -23,7 +23,7 @@ final class SymbolNames {
         return left <= 0;
     }
 
-    /** The name at an address: letters, digits, {@code _}, {@code .}, {@code $}; not empty. */
+    /** The name at an address: letters, digits, and {@code _.$-}; not empty. */
     Optional<String> at(long address) {
         return at(address, SymbolNames::isLetter).filter(name -> !name.isEmpty());
     }
@@ -67,6 +67,7 @@ final class SymbolNames {
                 || letter >= '0' && letter <= '9'
                 || letter == '_'
                 || letter == '.'
-                || letter == '$';
+                || letter == '$'
+                || letter == '-';
     }
 }
