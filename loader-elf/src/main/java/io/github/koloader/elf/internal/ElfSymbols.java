@@ -17,6 +17,9 @@ import java.util.List;
  * @kernel scripts/kallsyms.c, compare_symbols()
  */
 final class ElfSymbols {
+    /** How often each byte of the names may be part of one; the end of a name can be another. */
+    private static final long MOST_NAMES_SHARED = 8;
+
     private static final int SHT_SYMTAB = 2;
     private static final int SHN_ABS = 0xfff1;
     private static final int SHN_LORESERVE = 0xff00;
@@ -99,6 +102,7 @@ final class ElfSymbols {
         if (names.isEmpty() || names.get(names.size() - 1) != 0) {
             throw new IOException(where + "the symbols' names do not end");
         }
+        long left = MOST_NAMES_SHARED * names.size() + MOST_NAMES_SHARED;
         for (int i = 1; i < table.size() / size; i++) {
             int entry = i * size;
             long name = table.readInt(entry, encoding) & 0xffff_ffffL;
@@ -117,6 +121,10 @@ final class ElfSymbols {
                     || length > ImageTexts.LONGEST_SYMBOL
                     || place >= SHN_LORESERVE && place != SHN_ABS && place != SHN_XINDEX) {
                 continue;
+            }
+            left -= length;
+            if (left < 0) {
+                throw new IOException(where + "the symbols have more names than there is text");
             }
             String text = names.text((int) name);
             if (isMark(text) || place != SHN_ABS && place < count && !allocated(place)) {

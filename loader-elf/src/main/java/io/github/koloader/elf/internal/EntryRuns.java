@@ -17,10 +17,9 @@ final class EntryRuns {
     /**
      * Addresses {@code [start, end)}.
      *
-     * @param named how many entries lead to where a symbol is
-     * @param init how many of these lead to init code
+     * @param init how many entries lead to where a symbol of init code is
      */
-    record Run(long start, long end, int named, int init) {
+    record Run(long start, long end, int init) {
         int count(int size) {
             return (int) ((end - start) / size);
         }
@@ -44,31 +43,27 @@ final class EntryRuns {
     private void addRunsOf(LinkedImage.Piece piece, Encoding encoding) {
         int last = piece.bytes().size() - size;
         int start = -1;
-        int named = 0;
         int init = 0;
         int at = (int) (-piece.address() & size - 1);
         for (; at <= last; at += size) {
             long target = kind.target(piece.bytes(), at, piece.address() + at, encoding);
             if (!code.isCode(target)) {
-                add(piece, start, at, named, init);
+                add(piece, start, at, init);
                 start = -1;
                 continue;
             }
             if (start < 0) {
                 start = at;
-                named = 0;
                 init = 0;
             }
-            boolean function = code.isFunction(target);
-            named += function ? 1 : 0;
-            init += function && code.isInit(target) ? 1 : 0;
+            init += code.isInit(target) && code.isFunction(target) ? 1 : 0;
         }
-        add(piece, start, at, named, init);
+        add(piece, start, at, init);
     }
 
-    private void add(LinkedImage.Piece piece, int start, int end, int named, int init) {
+    private void add(LinkedImage.Piece piece, int start, int end, int init) {
         if (start >= 0 && end - start >= SHORTEST * size) {
-            runs.add(new Run(piece.address() + start, piece.address() + end, named, init));
+            runs.add(new Run(piece.address() + start, piece.address() + end, init));
         }
     }
 
@@ -76,10 +71,7 @@ final class EntryRuns {
         return kind;
     }
 
-    /**
-     * The run that has all of {@code [from, to)}, whole entries of it, if most of its entries lead
-     * to where a symbol is.
-     */
+    /** The run that has all of {@code [from, to)}, whole entries of it. */
     Optional<Run> around(long from, long to) {
         int low = 0;
         int high = runs.size();
@@ -96,8 +88,7 @@ final class EntryRuns {
                 .map(found -> runs.get(found - 1))
                 .filter(run -> (from - run.start()) % size == 0 && (to - from) % size == 0)
                 .filter(run -> Long.compareUnsigned(from, to) <= 0)
-                .filter(run -> Long.compareUnsigned(to, run.end()) <= 0)
-                .filter(run -> 4L * run.named() >= 3L * run.count(size));
+                .filter(run -> Long.compareUnsigned(to, run.end()) <= 0);
     }
 
     /**

@@ -40,6 +40,7 @@ final class InitcallTables {
     private final List<String> unknown = new ArrayList<>();
     private Optional<AddressRange> range = Optional.empty();
     private final List<Long> wrongEntries = new ArrayList<>();
+    private long entriesToTry; // so that no file takes forever
     private int withoutModule;
     private int withoutForm;
     private int withoutName;
@@ -49,6 +50,7 @@ final class InitcallTables {
         this.symbols = symbols;
         this.code = code;
         this.encoding = image.encoding();
+        this.entriesToTry = image.pieces().stream().mapToLong(piece -> piece.bytes().size()).sum();
     }
 
     /** What is called, in the order of the tables: consoles last. */
@@ -243,7 +245,9 @@ final class InitcallTables {
         }
         for (EntryRuns runs : all) {
             Optional<EntryRuns.Run> run = runs.around(first, end);
-            if (run.isPresent() && allWhole(starts, runs.kind())) {
+            if (run.isPresent()
+                    && allWhole(starts, runs.kind())
+                    && mostHaveNames(first, end, runs.kind())) {
                 return Optional.of(new Found(starts, runs.kind(), run.get()));
             }
         }
@@ -257,6 +261,21 @@ final class InitcallTables {
             }
         }
         return true;
+    }
+
+    /** Whether three of four entries lead to where a symbol is, as far as there are symbols. */
+    private boolean mostHaveNames(long first, long end, EntryKind kind) {
+        int size = kind.size(encoding);
+        long count = (end - first) / size;
+        entriesToTry -= count;
+        if (entriesToTry < 0) {
+            return false;
+        }
+        long named = 0;
+        for (long entry = first; entry != end; entry += size) {
+            named += code.isFunction(target(kind, entry)) ? 1 : 0;
+        }
+        return 4 * named >= 3 * count;
     }
 
     private void readLevels(Found found) {

@@ -22,6 +22,14 @@ public final class LinkedKernels {
      * @throws IOException if it is no kernel that is known here, or broken
      */
     public static LinkedKernel read(Bytes file, String name) throws IOException {
+        try {
+            return readFile(file, name);
+        } catch (OutOfMemoryError e) {
+            throw new IOException(name + ": too large to be read here", e);
+        }
+    }
+
+    private static LinkedKernel readFile(Bytes file, String name) throws IOException {
         LinkedImages.Unpacked unpacked = LinkedImages.unpack(file, name);
         Bytes kernel = unpacked.file();
         LinkedImage image = unpacked.image();

@@ -14,8 +14,7 @@ final class SymbolNames {
 
     SymbolNames(LinkedImage image) {
         this.image = image;
-        this.left =
-                (1L << 20) + 32 * image.pieces().stream().mapToLong(p -> p.bytes().size()).sum();
+        this.left = (1L << 20) + 8 * image.pieces().stream().mapToLong(p -> p.bytes().size()).sum();
     }
 
     /** Whether reading was given up. */

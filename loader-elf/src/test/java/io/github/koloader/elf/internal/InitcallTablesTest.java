@@ -26,7 +26,8 @@ final class InitcallTablesTest {
     /** An image with functions f0 … f19, called in that order, and no bounds. */
     private static TestImage image(EntryKind kind) {
         TestImage image = new TestImage(Encoding.ELF64_LSB);
-        image.symbol("_stext", 0).symbol("_etext", TestImage.TEXT);
+        image.symbol("_stext", 0).symbol("_etext", 8);
+        image.symbol("_sinittext", 8).symbol("_einittext", TestImage.TEXT);
         for (int i = 0; i < COUNT; i++) {
             image.symbol("f" + i, 16 * i + 16);
             image.pointer(kind, entry(kind, i), image.at(16 * i + 16));
@@ -92,6 +93,50 @@ final class InitcallTablesTest {
 
     @ParameterizedTest
     @EnumSource(EntryKind.class)
+    void whereCodeEndsNeedNotBeKnown(EntryKind kind) {
+        TestImage image = new TestImage(Encoding.ELF64_LSB);
+        for (int i = 0; i < COUNT; i++) {
+            image.symbol("f" + i, 16 * i + 16);
+            image.pointer(kind, entry(kind, i), image.at(16 * i + 16));
+        }
+
+        InitcallTables tables = read(withLevels(image, kind, LEVELS));
+
+        assertThat(functions(tables)).isEqualTo(all());
+        assertThat(levels(tables)).isEqualTo(expectedLevels());
+    }
+
+    @Test
+    void withoutLevelsTheLongestRunIsTheTable() {
+        EntryKind kind = EntryKind.ABSOLUTE;
+        TestImage image = image(kind);
+        image.word(0x3000, image.at(16)).word(0x3008, image.at(32)); // some other table
+
+        InitcallTables tables = read(image);
+
+        assertThat(functions(tables)).isEqualTo(all());
+        assertThat(tables.calls()).allMatch(call -> call.level() == InitcallLevel.DEVICE);
+        assertThat(tables.unknown())
+                .contains("Initcalls: nothing in init data looks like initcall_levels[].")
+                .anyMatch(text -> text.startsWith("Initcalls: levels: the table is only known"));
+    }
+
+    @Test
+    void ofTwoLongRunsNeitherIsTheTable() {
+        EntryKind kind = EntryKind.ABSOLUTE;
+        TestImage image = image(kind);
+        for (int i = 0; i < COUNT; i++) {
+            image.word(0x3000 + 8 * i, image.at(16 * i + 16));
+        }
+
+        InitcallTables tables = read(image);
+
+        assertThat(tables.calls()).isEmpty();
+        assertThat(tables.unknown()).anyMatch(text -> text.contains("no run of pointers"));
+    }
+
+    @ParameterizedTest
+    @EnumSource(EntryKind.class)
     void boundsAreGoneByFirst(EntryKind kind) {
         InitcallTables tables = read(withBounds(image(kind), kind));
 
@@ -109,7 +154,7 @@ final class InitcallTablesTest {
         assertThat(tables.unknown())
                 .contains(
                         "Initcalls: more than one place in init data looks like initcall_levels[].")
-                .anyMatch(text -> text.startsWith("Initcalls: levels: all count as device_"));
+                .anyMatch(text -> text.startsWith("Initcalls: levels: the table is only"));
         assertThat(functions(tables)).isEqualTo(all());
         assertThat(tables.calls()).allMatch(call -> call.level() == InitcallLevel.DEVICE);
     }
@@ -173,7 +218,7 @@ final class InitcallTablesTest {
     @Test
     void tablesWithoutEntriesAreNoCalls() {
         TestImage image = new TestImage(Encoding.ELF32_LSB);
-        image.symbol("_stext", 0).symbol("_etext", TestImage.TEXT);
+        image.symbol("_stext", 0).symbol("_etext", 8);
         image.symbol("__initcall_start", TABLE).symbol("__initcall_end", TABLE);
         for (int level = 0; level < 8; level++) {
             image.symbol("__initcall" + level + "_start", TABLE);

@@ -7,6 +7,7 @@ import io.github.koloader.memory.Address;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -27,13 +28,24 @@ final class TestImage {
     private final long base;
     private final ByteBuffer bytes;
     private final Map<Long, List<String>> symbols = new TreeMap<>(Long::compareUnsigned);
-    private int texts = 0x6000;
+    private int texts;
 
     TestImage(Encoding encoding) {
+        this(encoding, 0x6000);
+    }
+
+    /** The same with texts from an offset on. */
+    TestImage(Encoding encoding, int texts) {
+        this(encoding, texts, (byte) 0xff);
+    }
+
+    /** The same filled with something else. */
+    TestImage(Encoding encoding, int texts, byte filling) {
+        this.texts = texts;
         this.encoding = encoding;
         this.base = encoding.wide() ? BASE : BASE & 0xffff_ffffL;
         this.bytes = ByteBuffer.allocate(SIZE).order(encoding.byteOrder());
-        java.util.Arrays.fill(bytes.array(), (byte) 0xff);
+        Arrays.fill(bytes.array(), filling);
     }
 
     /** The address of an offset. */
@@ -62,7 +74,7 @@ final class TestImage {
                 : integer(offset, (int) (target - at(offset)));
     }
 
-    /** A text somewhere behind all tables; its address. */
+    /** A text behind the last one; its address. */
     long text(String text) {
         byte[] latin = (text + "\0").getBytes(StandardCharsets.ISO_8859_1);
         int offset = texts;
