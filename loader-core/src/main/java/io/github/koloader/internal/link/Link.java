@@ -46,7 +46,7 @@ public final class Link {
     private static final String NEWEST = "6.12.0";
 
     /** Bytes between sections that are always allowed, and that they may be for each byte. */
-    private static final long PADDING = 64L << 20;
+    private static final long PADDING = 16L << 20;
 
     private static final int PADDING_FACTOR = 4;
 

@@ -122,29 +122,40 @@ final class LinkedMemory {
 
     private Area area(Section section, int index) {
         boolean code = section.flags().has(SectionFlags.EXECINSTR);
-        boolean filled = section.type().hasContents();
+        long alignment = unsignedMax(section.alignment(), 1);
         if (index <= outputs.size()) {
             OutputSection output = outputs.get(index - 1);
+            boolean space = !section.type().hasContents() && section.size() == output.size;
             return new Area(
                     output.name,
                     output.part,
                     output.order,
                     code,
-                    unsignedMax(section.alignment(), 1),
+                    alignment,
                     section.size(),
-                    filled ? section.contents().toByteArray() : null);
+                    space ? null : bytes(section));
         }
-        boolean init = section.name().startsWith(".init");
         Part part =
-                init
+                section.name().startsWith(".init")
                         ? Part.INIT
                         : code
                                 ? Part.TEXT
                                 : section.flags().has(SectionFlags.WRITE) ? Part.DATA : Part.RODATA;
-        byte[] array = filled ? section.contents().toByteArray() : new byte[(int) section.size()];
-        long alignment = unsignedMax(section.alignment(), 1);
         return new Area(
-                section.name(), part, Integer.MAX_VALUE, code, alignment, section.size(), array);
+                section.name(),
+                part,
+                Integer.MAX_VALUE,
+                code,
+                alignment,
+                section.size(),
+                bytes(section));
+    }
+
+    /** What a section begins with; what a plan made room for is filled by relocations. */
+    private static byte[] bytes(Section section) {
+        return section.type().hasContents()
+                ? section.contents().toByteArray()
+                : new byte[(int) Math.min(section.size(), LIMIT)];
     }
 
     static long unsignedMax(long one, long other) {
