@@ -92,7 +92,7 @@ public final class InitcallDiff {
 
     private static final Comparator<Change> REPORT_ORDER =
             Comparator.comparing(Change::kind)
-                    .thenComparing(change -> change.to() < 0 ? change.from() : change.to());
+                    .thenComparingInt(change -> change.to() < 0 ? change.from() : change.to());
 
     private final ImmutableList<Change> changes;
     private final int same;
@@ -182,7 +182,8 @@ public final class InitcallDiff {
 
     private static Key key(Initcall call, Optional<String> module, boolean withLevel) {
         boolean level = withLevel || call.name().isEmpty();
-        return new Key(call.name(), module, level ? Optional.of(call.level()) : Optional.empty());
+        return new Key(
+                call.sourceName(), module, level ? Optional.of(call.level()) : Optional.empty());
     }
 
     /** Pairs those of equal keys that have no partner yet, the first with the first. */

@@ -162,7 +162,7 @@ final class BootPicture {
         List<Block> slowest =
                 blocks.stream()
                         .filter(block -> block.duration() > 0)
-                        .sorted(Comparator.comparing(Block::duration).reversed())
+                        .sorted(Comparator.comparingLong(Block::duration).reversed())
                         .limit(SLOWEST)
                         .toList();
         if (slowest.isEmpty()) {
