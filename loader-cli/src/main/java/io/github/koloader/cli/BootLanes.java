@@ -33,11 +33,11 @@ final class BootLanes {
         }
 
         double linear() {
-            return duration();
+            return (double) duration();
         }
 
         double logarithm() {
-            return Math.log1p(duration());
+            return Math.log1p(linear());
         }
     }
 
@@ -147,7 +147,7 @@ final class BootLanes {
             return "blacklisted";
         }
         return call.result().isPresent()
-                ? time(call.duration().orElse(0)) + " · returned " + result(call)
+                ? time((double) call.duration().orElse(0)) + " · returned " + result(call)
                 : "did not return";
     }
 

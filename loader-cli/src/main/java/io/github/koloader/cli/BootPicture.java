@@ -110,7 +110,7 @@ final class BootPicture {
         fact(grouped(order.rows().size()), "initcalls", false);
         if (order.logged()) {
             List<Row> rows = order.rows();
-            fact(time(BootOrder.duration(rows)), "in all of them", false);
+            fact(time((double) BootOrder.duration(rows)), "in all of them", false);
             long failed = rows.stream().filter(Row::failed).count();
             fact(grouped(failed), "returned an error", failed > 0);
             long open = rows.stream().filter(BootPicture::neverReturned).count();
@@ -179,7 +179,7 @@ final class BootPicture {
             html.append("<td class=\"f\"><a href=\"#").append(block.id()).append("\" title=\"");
             html.append(escape(block.tip())).append("\">").append(escape(block.name()));
             html.append("</a><td>").append(escape(laneOf(block)));
-            html.append("<td class=\"n\">").append(escape(time(block.duration())));
+            html.append("<td class=\"n\">").append(escape(time(block.linear())));
             html.append("<td class=\"n\">").append(decimal(100 * block.duration() / all));
             html.append(" %<td class=\"w\"><i class=\"h").append(heat(block.duration()));
             html.append("\" style=\"width:").append(decimal(width)).append("%\"></i>");
@@ -283,7 +283,7 @@ final class BootPicture {
                 html.append(heat(block.duration())).append("\" style=\"--t:");
                 html.append(block.duration()).append(";--l:").append(decimal(block.logarithm()));
                 html.append("\" title=\"").append(escape(block.name())).append(' ');
-                html.append(escape(time(block.duration()))).append("\"></a>\n");
+                html.append(escape(time(block.linear()))).append("\"></a>\n");
             }
         }
         html.append("</div>\n");
@@ -319,7 +319,7 @@ final class BootPicture {
             return "did not return";
         }
         long duration = call.duration().orElse(0);
-        String text = duration < HEAT[1] ? "" : time(duration);
+        String text = duration < HEAT[1] ? "" : time((double) duration);
         if (call.failed()) {
             text += (text.isEmpty() ? "" : ", ") + BootLanes.result(call);
         }
