@@ -176,7 +176,9 @@ public final class InitcallSymbols {
                     found.add(i);
                 }
             }
-            found.sort(Comparator.comparing(table::address));
+            if (found.size() <= MOST) {
+                found.sort(Comparator.comparing(table::address));
+            }
             return found.stream().mapToInt(Integer::intValue).toArray();
         }
 
