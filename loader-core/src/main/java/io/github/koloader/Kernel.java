@@ -226,6 +226,8 @@ public final class Kernel {
      * @return what was run, and what is left for init
      * @throws IllegalStateException if it has been booted before
      * @throws KernelPanicException if there are too many words for init
+     * @throws io.github.koloader.memory.AddressFaultException if a table of parameters or options,
+     *     or a variable, is not where it is said to be: Linux would oops
      * @kernel init/main.c, start_kernel(), do_initcalls(), kernel_init()
      */
     public BootReport boot(String commandLine) {

@@ -420,6 +420,18 @@ final class KernelBootTest {
     }
 
     @Test
+    void textsOfParametersInTheKernelsMemoryAreCopied() {
+        BootKernel built = x86();
+        Address operations = built.variable(32);
+        Address name = built.variable(8);
+        built.export("param_ops_charp", operations).parameter("m.name", operations, -1, name);
+        Kernel kernel = built.kernel().build();
+        kernel.boot("m.name=first m.name=\"last one\"");
+        assertThat(kernel.memory().readText(kernel.memory().readPointer(name), 100))
+                .isEqualTo("last one");
+    }
+
+    @Test
     void handlersInTheKernelsMemoryAreCalledWithACopyOfTheText() {
         BootKernel built = x86();
         List<String> seen = new ArrayList<>();

@@ -47,7 +47,7 @@ public final class InitMemory {
         }
         Optional<AddressRange> freed = pages(kernel);
         for (Block block : blocks) {
-            byte[] bytes = new byte[(int) block.size()];
+            byte[] bytes = allocate(block);
             block.contents().copyTo(bytes, 0);
             long start = block.start().value();
             int from = freed.map(range -> within(block, range.start())).orElse(0);
@@ -65,6 +65,15 @@ public final class InitMemory {
                                 "kernel",
                                 block.name()));
             }
+        }
+    }
+
+    private static byte[] allocate(Block block) {
+        try {
+            return new byte[(int) block.size()];
+        } catch (OutOfMemoryError e) {
+            throw new IllegalArgumentException(
+                    "no memory for " + block.size() + " bytes of " + block.name(), e);
         }
     }
 

@@ -271,10 +271,11 @@ public final class ParameterAccess {
     private int call(Phase phase, long function, long... arguments) {
         List<Address> addresses =
                 java.util.Arrays.stream(arguments).mapToObj(Address::new).toList();
+        LoadedModule owner = module;
         return kernel.executor.call(
                 new Call(
                         kernel.kernel,
-                        module == null ? null : module.facade,
+                        owner == null ? null : owner.facade,
                         phase,
                         new Address(function),
                         addresses));
@@ -337,7 +338,7 @@ public final class ParameterAccess {
         byte[] bytes = java.util.Arrays.copyOf(value.getBytes(ISO_8859_1), value.length() + 1);
         Address variable = new Address(target.argument());
         long old = memory.readWord(variable);
-        Errno fault = kernel.fault(FaultPoint.PARAMETER_MEMORY, module.name);
+        Errno fault = kernel.fault(FaultPoint.PARAMETER_MEMORY, owner());
         if (fault != null) {
             return -fault.number();
         }
@@ -612,6 +613,11 @@ public final class ParameterAccess {
             visitElement();
             free(free, array.at(target, i, wordMask));
         }
+    }
+
+    /** Name of the module; empty for built-in code. */
+    private String owner() {
+        return module == null ? "" : module.name;
     }
 
     // ---- memory ----

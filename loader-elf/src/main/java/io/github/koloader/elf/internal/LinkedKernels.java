@@ -6,6 +6,7 @@ import io.github.koloader.LinkedKernel;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
 import io.github.koloader.image.Bytes;
+import io.github.koloader.memory.AddressRange;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.Set;
@@ -81,13 +82,16 @@ public final class LinkedKernels {
         MemoryMap memory = new MemoryMap(image, index, initcalls.range(), architecture.pageSize());
         memory.blocks().forEach(kernel::block);
         memory.initArea().ifPresent(kernel::initArea);
-        memory.unknown().forEach(kernel::unknown);
 
         RecordTables records = new RecordTables(image, index, code);
-        records.parameters()
-                .ifPresentOrElse(
-                        kernel::parameterTable,
-                        () -> kernel.unknown("Parameters: nothing tells where __param is."));
+        Optional<AddressRange> parameters = records.parameters();
+        parameters.ifPresentOrElse(
+                kernel::parameterTable,
+                () -> kernel.unknown("Parameters: nothing tells where __param is."));
+        parameters
+                .flatMap(table -> memory.behind(table, architecture.pageSize()))
+                .ifPresent(kernel::block);
+        memory.unknown().forEach(kernel::unknown);
         records.setup(initcalls.range())
                 .ifPresentOrElse(
                         kernel::setupTable,

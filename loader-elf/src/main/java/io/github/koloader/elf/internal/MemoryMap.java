@@ -1,6 +1,7 @@
 package io.github.koloader.elf.internal;
 
 import io.github.koloader.LinkedKernel.Block;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import io.github.koloader.memory.Rights;
@@ -33,6 +34,14 @@ final class MemoryMap {
 
     /** Sections that are constant once the kernel is up, whatever their flags say. */
     private static final Set<String> CONSTANTS = Set.of(".rodata", "__modver");
+
+    private static final int ARM = 40;
+    private static final int AARCH64 = 183;
+    private static final long MEGABYTE = 1 << 20;
+    private static final long SEGMENT = 1 << 16;
+
+    /** Zero bytes behind a raw image that are looked for. */
+    private static final long MOST_BEHIND = 1 << 26;
 
     private record Area(AddressRange range, Rights rights) {}
 
@@ -116,7 +125,7 @@ final class MemoryMap {
                         .orElseThrow()
                         .value();
         long first = start & -pageSize;
-        long behind = end + pageSize - 1 & -pageSize;
+        long behind = rawEnd(first, end, pageSize);
         if (Long.compareUnsigned(behind, first) < 0 || behind - first > imageSize() + pageSize) {
             unknown.add("Init area: what would have to be in it does not lie together.");
             return Optional.empty();
@@ -126,6 +135,46 @@ final class MemoryMap {
                         + " be the pages from the first to the last that init code or data is known in,"
                         + " and may be larger.");
         return Optional.of(AddressRange.between(first, behind));
+    }
+
+    /**
+     * Where the area ends, if {@code known} is the end of what is known in it. Raw images have no
+     * sections; but on arm, whose init code starts with a megabyte if rights are enforced, data
+     * starts with one too, and on arm64 the relocations that the kernel applies to itself come
+     * last, and data starts on a multiple of 64 KiB.
+     *
+     * @kernel arch/arm/kernel/vmlinux.lds.S; arch/arm64/kernel/vmlinux.lds.S, SEGMENT_ALIGN
+     */
+    private long rawEnd(long first, long known, int pageSize) {
+        long end = known;
+        long alignment = pageSize;
+        Optional<LinkedImage.Piece> raw =
+                image.pieceAt(first, 1).filter(piece -> piece.name().isEmpty());
+        if (raw.isPresent() && image.elfMachine() == ARM && first % MEGABYTE == 0) {
+            alignment = MEGABYTE;
+        } else if (raw.isPresent() && image.elfMachine() == AARCH64) {
+            Optional<AddressRange> table =
+                    RelativeRelocations.table(raw.get(), image.encoding(), image.elfMachine());
+            if (table.isPresent() && table.get().start().compareTo(new Address(first)) > 0) {
+                end = Math.max(end, table.get().end().value()); // both in one piece
+                end = Math.max(end, endOfZeros(raw.get(), end));
+            }
+            alignment = SEGMENT;
+        }
+        return end + alignment - 1 & -alignment;
+    }
+
+    /**
+     * The first address from there on that is not zero in the file: relocations may be followed by
+     * empty ones.
+     */
+    private static long endOfZeros(LinkedImage.Piece piece, long address) {
+        Bytes bytes = piece.bytes();
+        int at = (int) (address - piece.address());
+        while (at < bytes.size() && bytes.get(at) == 0) {
+            at++;
+        }
+        return piece.address() + at;
     }
 
     private long imageSize() {
@@ -149,6 +198,35 @@ final class MemoryMap {
 
     private static boolean isInit(String name) {
         return INIT_SECTIONS.stream().anyMatch(name::startsWith);
+    }
+
+    /**
+     * Data that is zero at first lies behind a raw image, which may not tell how much of it there
+     * is: as far as is known, up to the last variable that a table of parameters points to.
+     */
+    Optional<Block> behind(AddressRange parameters, int pageSize) {
+        if (image.pieces().size() != 1 || !image.pieces().get(0).name().isEmpty()) {
+            return Optional.empty();
+        }
+        LinkedImage.Piece piece = image.pieces().get(0);
+        long end = piece.address() + piece.size();
+        long furthest = 0;
+        int wordSize = image.encoding().wordSize();
+        for (long at = 0; at <= parameters.size() - wordSize; at += wordSize) {
+            long distance = image.readWord(parameters.start().value() + at) - end;
+            if (distance >= 0 && distance < MOST_BEHIND) {
+                furthest = Math.max(furthest, distance + 1);
+            }
+        }
+        if (furthest == 0) {
+            return Optional.empty();
+        }
+        unknown.add(
+                "Memory: where variables that are zero at first end; they are taken to go on to the"
+                        + " last one that is a parameter.");
+        long size = (end + furthest + pageSize - 1 & -pageSize) - end;
+        return Optional.of(
+                new Block(new Address(end), Bytes.EMPTY, size, Rights.READ_WRITE, ".bss"));
     }
 
     private void addBlocks() {

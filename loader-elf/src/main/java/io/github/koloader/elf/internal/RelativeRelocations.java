@@ -2,6 +2,8 @@ package io.github.koloader.elf.internal;
 
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
+import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressRange;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
@@ -111,6 +113,17 @@ final class RelativeRelocations {
                     default -> (int) info == 2; // R_RISCV_64, R_LARCH_64
                 };
         return known && info >>> 32 <= (bytes.size() - symbols) / ENTRY - 1;
+    }
+
+    /** Where the table of a raw image is. */
+    static Optional<AddressRange> table(
+            LinkedImage.Piece piece, Encoding encoding, int elfMachine) {
+        return find(piece.bytes(), encoding, elfMachine)
+                .map(
+                        found ->
+                                new AddressRange(
+                                        new Address(piece.address() + found.from),
+                                        (long) found.count * ENTRY));
     }
 
     /**
