@@ -1,7 +1,9 @@
 package io.github.koloader.elf.internal;
 
 import io.github.koloader.ExportedSymbol;
+import io.github.koloader.InitcallLevel;
 import io.github.koloader.KernelSymbolTable;
+import io.github.koloader.KernelVersion;
 import io.github.koloader.LinkedKernel;
 import io.github.koloader.arch.Architecture;
 import io.github.koloader.arch.Architectures;
@@ -98,6 +100,12 @@ public final class LinkedKernels {
                         () -> kernel.unknown("Options: nothing tells where .init.setup is."));
 
         texts(image, index, exports, kernel);
+        if (mayHoldSecurityCalls(kernel.build(), image, index)) {
+            kernel.unknown(
+                    "Initcalls: which of those behind the last level are of security frameworks,"
+                            + " as kernels before 5.0 have them: there are no symbols of their"
+                            + " bounds; all count as those of consoles.");
+        }
         LinkedKernel made = kernel.build();
         if (symbols.count() == 0
                 && made.banner().isEmpty()
@@ -138,6 +146,19 @@ public final class LinkedKernels {
         if (vermagic.contains("modversions") && !versions) {
             kernel.unknown("Exports: CRCs: the tables of them were not found.");
         }
+    }
+
+    /** Up to 4.20 the calls of security frameworks follow those of consoles. */
+    private static boolean mayHoldSecurityCalls(
+            LinkedKernel kernel, LinkedImage image, SymbolIndex symbols) {
+        boolean bounded =
+                symbols.address("__con_initcall_end").isPresent()
+                        || image.section(InitcallLevel.CONSOLE.sectionName()).isPresent();
+        return !bounded
+                && kernel.initcalls().stream().anyMatch(c -> c.level() == InitcallLevel.CONSOLE)
+                && !kernel.release()
+                        .map(release -> KernelVersion.parse(release).atLeast(5, 0))
+                        .orElse(false);
     }
 
     private static boolean hasCrc(ExportedSymbol export) {

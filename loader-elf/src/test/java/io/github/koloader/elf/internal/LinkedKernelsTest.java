@@ -149,4 +149,34 @@ final class LinkedKernelsTest {
         assertThat(read().symbols().count()).isEqualTo(1);
         assertThat(read().symbols()).isNotSameAs(KernelSymbolTable.EMPTY);
     }
+
+    /** Twenty initcalls; the last three lie behind the last level. */
+    private void initcalls() {
+        image.symbol("_stext", 0).symbol("_etext", 8);
+        image.symbol("_sinittext", 8).symbol("_einittext", 0x1000);
+        for (int i = 0; i < 20; i++) {
+            image.symbol("f" + i, 16 * i + 16).word(0x2000 + 8 * i, image.at(16 * i + 16));
+        }
+        for (int level = 0; level <= 8; level++) {
+            image.word(0x1800 + 8 * level, image.at(0x2008 + 16 * level));
+        }
+    }
+
+    @Test
+    void whatIsBehindTheLastLevelOfAnOldKernelMayBeOfSecurityFrameworks() throws IOException {
+        initcalls();
+        image.text("Linux version 4.19.0 (a) #1");
+
+        assertThat(read().initcalls()).hasSize(20);
+        assertThat(read().unknown()).anyMatch(text -> text.contains("are of security frameworks"));
+    }
+
+    @Test
+    void whatIsBehindTheLastLevelOfALaterKernelIsOfConsoles() throws IOException {
+        initcalls();
+        image.text("Linux version 5.0.0 (a) #1");
+
+        assertThat(read().initcalls()).hasSize(20);
+        assertThat(read().unknown()).noneMatch(text -> text.contains("are of security frameworks"));
+    }
 }
