@@ -71,17 +71,17 @@ final class SimilarNames {
     }
 
     /** Letters put in, left out or changed, as far as it matters; at least 3 if more than 2. */
-    private static int distance(String one, String other) {
-        int[] row = new int[other.length() + 1];
+    private static int distance(String from, String to) {
+        int[] row = new int[to.length() + 1];
         for (int j = 0; j < row.length; j++) {
             row[j] = j;
         }
-        for (int i = 1; i <= one.length(); i++) {
+        for (int i = 1; i <= from.length(); i++) {
             int diagonal = row[0];
             row[0] = i;
             int least = i;
             for (int j = 1; j < row.length; j++) {
-                int change = diagonal + (one.charAt(i - 1) == other.charAt(j - 1) ? 0 : 1);
+                int change = diagonal + (from.charAt(i - 1) == to.charAt(j - 1) ? 0 : 1);
                 diagonal = row[j];
                 row[j] = Math.min(change, Math.min(row[j], row[j - 1]) + 1);
                 least = Math.min(least, row[j]);
@@ -90,7 +90,7 @@ final class SimilarNames {
                 return 3;
             }
         }
-        return row[other.length()];
+        return row[to.length()];
     }
 
     private void prune() {
