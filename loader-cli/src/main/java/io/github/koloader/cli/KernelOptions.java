@@ -186,7 +186,7 @@ final class KernelOptions {
 
     private Optional<Address> address(String name) {
         Optional<Address> known = map == null ? Optional.empty() : map.address(name);
-        return linked == null ? known : known.or(() -> linked.symbols().address(name));
+        return known.isPresent() || linked == null ? known : linked.symbols().address(name);
     }
 
     private KernelSymbols symbols(Architecture architecture, KernelConfig config) {

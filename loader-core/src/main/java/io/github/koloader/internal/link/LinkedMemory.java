@@ -117,7 +117,7 @@ final class LinkedMemory {
                         plan.textPrefix(),
                         new byte[plan.textPrefix()]);
         inOrder.add(prefix);
-        inOrder.sort(Comparator.comparing((Area area) -> area.part).thenComparing(a -> a.order));
+        inOrder.sort(Comparator.comparing((Area area) -> area.part).thenComparingInt(a -> a.order));
     }
 
     private Area area(Section section, int index) {
