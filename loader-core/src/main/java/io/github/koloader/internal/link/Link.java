@@ -172,8 +172,29 @@ public final class Link {
     // ---- relocation ----
 
     /** Sections at their addresses, and the value of each merged symbol. */
-    private record LinkedImage(
-            LinkedMemory memory, long[] values, Map<String, BoundAddress> bounds) {}
+    private static final class LinkedImage {
+        private final LinkedMemory memory;
+        private final long[] values;
+        private final Map<String, BoundAddress> bounds;
+
+        LinkedImage(LinkedMemory memory, long[] values, Map<String, BoundAddress> bounds) {
+            this.memory = memory;
+            this.values = values;
+            this.bounds = bounds;
+        }
+
+        LinkedMemory memory() {
+            return memory;
+        }
+
+        long[] values() {
+            return values;
+        }
+
+        Map<String, BoundAddress> bounds() {
+            return bounds;
+        }
+    }
 
     /** Where a symbol of the linker script is, and in which section, if it is about one. */
     private record BoundAddress(long address, @Nullable OutputSection output) {}
@@ -190,7 +211,8 @@ public final class Link {
         ModuleImage complete = builder.build();
         try {
             SectionPlan plan = architecture.planSections(complete, newest, "vmlinux");
-            if (plan.image() == complete && plan.textPrefix() == 0) {
+            boolean nothingPlanned = plan.image().equals(complete) && plan.textPrefix() == 0;
+            if (nothingPlanned) {
                 throw plain;
             }
             return plan;
