@@ -182,18 +182,6 @@ public final class Link {
             this.values = values;
             this.bounds = bounds;
         }
-
-        LinkedMemory memory() {
-            return memory;
-        }
-
-        long[] values() {
-            return values;
-        }
-
-        Map<String, BoundAddress> bounds() {
-            return bounds;
-        }
     }
 
     /** Where a symbol of the linker script is, and in which section, if it is about one. */
