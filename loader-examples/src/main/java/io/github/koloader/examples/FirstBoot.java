@@ -2,6 +2,7 @@ package io.github.koloader.examples;
 
 import io.github.koloader.BootReport;
 import io.github.koloader.BuiltIn;
+import io.github.koloader.Executor;
 import io.github.koloader.InitcallLevel;
 import io.github.koloader.Kernel;
 import io.github.koloader.LinkedKernel;
@@ -29,17 +30,15 @@ public final class FirstBoot {
         Clock clock = Clock.fixed(Instant.EPOCH, ZoneOffset.UTC);
         // README start
         int[] disks = {8};
+        Executor loop =
+                call -> {
+                    call.printk(LogLevel.INFO, disks[0] + " loop disks");
+                    return 0;
+                };
         Kernel kernel =
                 Kernel.builder(Architectures.X86_64)
                         .clock(clock)
-                        .builtIn(
-                                new BuiltIn(
-                                        InitcallLevel.DEVICE,
-                                        "loop_init",
-                                        call -> {
-                                            call.printk(LogLevel.INFO, disks[0] + " loop disks");
-                                            return 0;
-                                        }))
+                        .builtIn(new BuiltIn(InitcallLevel.DEVICE, "loop_init", loop))
                         .builtIn(new BuiltIn(InitcallLevel.SUBSYS, "bus_init", call -> -19))
                         .build();
         kernel.parameters()
