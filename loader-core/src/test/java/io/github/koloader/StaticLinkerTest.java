@@ -20,6 +20,7 @@ import io.github.koloader.image.Symbol;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressFaultException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -242,6 +243,25 @@ final class StaticLinkerTest {
 
         assertThat(names(kernel)).containsExactly("a3", "a12", "a100", "b1", "b2");
         assertThat(kernel.initcalls()).allMatch(call -> call.level() == InitcallLevel.DEVICE);
+    }
+
+    @Test
+    void linkTimeOptimisedEntriesOfEachLevelAreFound() {
+        LinkObjects object = LinkObjects.x86();
+        for (InitcallLevel level : InitcallLevel.values()) {
+            int symbol = object.global("run_" + level.id(), ".init.text");
+            object.entry(level.sectionName() + "..kmod_a__1_7_run_" + level.id(), symbol);
+        }
+        KernelConfig old = KernelConfig.linux6_1().toBuilder().release("4.20.0").build();
+
+        LinkedKernel kernel =
+                StaticLinker.of(Architectures.X86_64, old).object("a.o", object.build()).link();
+
+        assertThat(names(kernel))
+                .isEqualTo(
+                        Arrays.stream(InitcallLevel.values())
+                                .map(level -> "run_" + level.id())
+                                .toList());
     }
 
     private static LinkObjects linkTime(String name, int... counters) {

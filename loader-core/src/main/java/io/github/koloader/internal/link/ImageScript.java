@@ -89,7 +89,9 @@ final class ImageScript {
 
     /** What link-time optimisation calls an entry's section, behind the name of the level's. */
     private static final Pattern LINK_TIME =
-            Pattern.compile("(\\.initcall[0-9a-z]+\\.init)\\.\\..*?__(\\d{1,18})_\\d+_.*");
+            Pattern.compile(
+                    "(\\.(?:(?:con|security)_)?initcall[0-9a-z]*\\.init)\\.\\..*?__(\\d{1,18})_\\d+_.*",
+                    Pattern.DOTALL);
 
     /** Names of code that is kept together, in order, and of its bounds. */
     private static final List<String> TEXT_KINDS =
