@@ -170,9 +170,9 @@ final class UnknownWords {
         }
     }
 
-    /** Says what is passed on. */
+    /** Says what is passed on; where it is too much, nothing is. */
     void report() {
-        if (!kernel.config.atLeast(5, 14)) {
+        if (!kernel.config.atLeast(5, 14) || !tooMany.isEmpty()) {
             return;
         }
         List<String> unknown = new ArrayList<>(arguments);
