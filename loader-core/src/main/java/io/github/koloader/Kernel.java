@@ -106,7 +106,8 @@ public final class Kernel {
         Address start = text.start();
         for (LinkedKernel.Block block : linked.memory()) {
             Address end = block.range().end();
-            if (text.contains(block.start()) && end.compareTo(start) > 0) {
+            boolean inText = text.contains(block.start()) || block.range().contains(text.start());
+            if (inText && end.compareTo(start) > 0) {
                 start = end;
             }
         }

@@ -16,9 +16,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.koloader.arch.Architectures;
+import io.github.koloader.image.Bytes;
 import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressFaultException;
 import io.github.koloader.memory.AddressRange;
+import io.github.koloader.memory.Rights;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -620,6 +622,24 @@ final class KernelBootTest {
         kernel.load(Images.importing("m", "nobody_exports"), "");
         assertThat(kernel.stubs().get("nobody_exports"))
                 .isGreaterThanOrEqualTo(built.initStart().plus(3 * BootKernel.PAGE));
+    }
+
+    @Test
+    void stubsLieBehindAKernelThatBeginsBelowWhereItsTextIsUsual() {
+        Address below = Architectures.X86_64.kernelText().start().plus(-BootKernel.PAGE);
+        LinkedKernel.Block block =
+                new LinkedKernel.Block(
+                        below, Bytes.EMPTY, 2 * BootKernel.PAGE, Rights.READ_WRITE, ".data");
+        Kernel kernel =
+                LinkedKernel.builder(Architectures.X86_64)
+                        .block(block)
+                        .build()
+                        .kernel()
+                        .config(Images.quiet6_1())
+                        .build();
+        kernel.load(Images.importing("m", "nobody_exports"), "");
+        assertThat(kernel.stubs().get("nobody_exports"))
+                .isGreaterThanOrEqualTo(block.range().end());
     }
 
     @Test
