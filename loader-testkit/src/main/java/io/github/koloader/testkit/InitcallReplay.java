@@ -41,12 +41,13 @@ final class InitcallReplay {
             Pattern.compile("initcall (.*) returned (-?\\d+) after \\d+ usecs");
     private static final Pattern OF_MODULE = Pattern.compile(".* \\[(.*)]");
 
-    /** Lines that follow from the image and the command line; others tell of the machine. */
+    /** Lines that follow from image, command line and modules; others tell of the machine. */
     private static final Pattern OF_THE_IMAGE =
             Pattern.compile(
                     "((?:Linux version) |(?:Kernel command line:)|(?:Unknown kernel command) "
                             + "|(?:Malformed early option) |(?:Freeing unused (?:kernel|decrypted)) "
-                            + "|(?:Write protecting )|(?:Kernel memory protection )).*");
+                            + "|(?:Write protecting )|(?:Kernel memory protection )"
+                            + "|(?:do_init_module: )).*");
 
     /** Which of those lines the recording has at all: a recording may leave kinds out. */
     private final Set<String> kindsOfLines = new HashSet<>();
@@ -165,7 +166,7 @@ final class InitcallReplay {
             } else if (OF_THE_IMAGE.matcher(text).matches()) {
                 kindsOfLines.add(kindOf(text));
                 events.add(new Event(kind, text, 0));
-            } else if (!text.startsWith("do_init_module: ")) {
+            } else {
                 notCompared.add(
                         new NotCompared(
                                 "log", "line '" + text + "'", "it tells of the machine that ran"));
@@ -222,7 +223,8 @@ final class InitcallReplay {
 
     private List<Event> foundEvents(Kernel kernel) {
         List<Event> events = new ArrayList<>();
-        for (String line : kernel.log().lines()) {
+        for (String text : kernel.log().lines()) {
+            String line = text.replace("\n", "\\x0a"); // as in a recording
             Matcher calling = CALLING.matcher(line);
             Matcher returned = RETURNED.matcher(line);
             if (calling.matches()) {

@@ -199,6 +199,17 @@ final class InitcallReplayTest {
     }
 
     @Test
+    void whatIsSaidOfAModulesInitIsCompared() throws IOException {
+        String line =
+                "do_init_module: 'm'->init suspiciously returned 5, it should follow 0/-E "
+                        + "convention\\x0ado_init_module: loading module anyway...";
+        lines.add(event("log", line, 0));
+        ReplayResult result = replay();
+        assertThat(result.notCompared()).isEmpty();
+        assertThat(result.differences()).extracting(Difference::subject).containsExactly(line);
+    }
+
+    @Test
     void withoutTheKernelNothingIsCompared() throws IOException {
         ReplayResult result = replay(Optional.empty());
         assertThat(result.missing()).containsExactly("image of the kernel 6.1.0-mini");
