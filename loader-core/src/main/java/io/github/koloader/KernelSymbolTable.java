@@ -118,10 +118,8 @@ public final class KernelSymbolTable {
         if (above == 0) {
             return Optional.empty();
         }
-        int symbol = above - 1;
-        while (symbol > 0 && addresses[symbol - 1] == addresses[symbol]) {
-            symbol--;
-        }
+        long found = addresses[above - 1];
+        int symbol = found == 0 ? 0 : firstAbove(found - 1);
         long next = above < addresses.length ? addresses[above] : end;
         return Optional.of(
                 new SymbolPlace(

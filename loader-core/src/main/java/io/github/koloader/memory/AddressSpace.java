@@ -331,12 +331,17 @@ public final class AddressSpace {
      */
     public String readText(Address address, int limit) {
         StringBuilder text = new StringBuilder();
-        for (int i = 0; i < limit; i++) {
-            int next = readByte(address.plus(i));
-            if (next == 0) {
+        while (text.length() < limit) {
+            long at = address.value() + text.length();
+            Region region = touch(at, false);
+            int offset = (int) (at - region.base().value());
+            int room = Math.min(limit - text.length(), region.size() - offset);
+            int from = region.start + offset;
+            int end = Words.indexOfZero(region.array, from, from + room);
+            text.append(new String(region.array, from, end - from, ISO_8859_1));
+            if (end < from + room) {
                 break;
             }
-            text.append((char) next);
         }
         return text.toString();
     }

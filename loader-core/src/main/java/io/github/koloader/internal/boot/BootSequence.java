@@ -40,7 +40,7 @@ public final class BootSequence {
         this.kernel = kernel;
         this.parameters = parameters;
         this.commandLine = commandLine;
-        this.words = new UnknownWords(kernel, OptionTable.of(kernel, options));
+        this.words = new UnknownWords(kernel, OptionTable.of(kernel, options, commandLine));
     }
 
     /** Boots, once. */

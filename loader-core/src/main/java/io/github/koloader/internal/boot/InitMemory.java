@@ -12,7 +12,10 @@ import io.github.koloader.memory.Rights;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /**
  * The kernel's own memory: mapped before boot, with its init part in regions of their own, which
@@ -33,7 +36,8 @@ public final class InitMemory {
     /**
      * Maps the kernel's code and data, all writable: they are protected at the end of boot.
      *
-     * @throws IllegalArgumentException if blocks overlap, or take more than the memory limit
+     * @throws IllegalArgumentException if blocks overlap, or take more than the memory limit or
+     *     than this host has
      */
     public static void map(KernelState kernel) {
         List<Block> blocks = kernel.linked.memory();
@@ -184,11 +188,18 @@ public final class InitMemory {
             kernel.log.add(Warnings.noMemoryProtection());
             return;
         }
+        NavigableMap<Address, Block> blocks = new TreeMap<>();
         for (Block block : kernel.linked.memory()) {
-            for (Region region : List.copyOf(kernel.memory.regions())) {
-                if (block.range().contains(region.base()) && !isFreed(kernel, region.base())) {
-                    kernel.memory.protect(region, block.rights());
-                }
+            if (block.size() > 0) {
+                blocks.put(block.start(), block);
+            }
+        }
+        for (Region region : List.copyOf(kernel.memory.regions())) {
+            Map.Entry<Address, Block> block = blocks.floorEntry(region.base());
+            if (block != null
+                    && block.getValue().range().contains(region.base())
+                    && !isFreed(kernel, region.base())) {
+                kernel.memory.protect(region, block.getValue().rights());
             }
         }
         switch (kernel.architecture.elfMachine()) {

@@ -26,6 +26,7 @@ import java.util.Optional;
  */
 final class OptionTable {
     private static final int LONGEST_TEXT = 4096;
+    private static final int SHORT = 64;
 
     /** What every Linux takes, where the linked kernel does not say what it takes. */
     private static final List<String> USUAL_EARLY =
@@ -57,11 +58,17 @@ final class OptionTable {
 
     private OptionTable() {}
 
-    static List<Option> of(KernelState kernel, BootOptions options) {
+    /**
+     * All of them.
+     *
+     * @param commandLine what they are looked for in: of texts that are longer than all of its
+     *     words, only so much is read
+     */
+    static List<Option> of(KernelState kernel, BootOptions options, String commandLine) {
         List<Option> all = new ArrayList<>();
         Optional<AddressRange> table = kernel.linked.setupTable();
         if (table.isPresent()) {
-            addEntries(kernel, table.get(), all);
+            addEntries(kernel, table.get(), Math.max(SHORT, longest(commandLine) + 1), all);
         }
         all.addAll(options.all());
         if (table.isEmpty()) {
@@ -71,11 +78,29 @@ final class OptionTable {
         return all;
     }
 
-    private static void addEntries(KernelState kernel, AddressRange table, List<Option> all) {
+    /** Characters of the longest word, at least; what is in quotes has blanks. */
+    private static int longest(String commandLine) {
+        int longest = 0;
+        if (commandLine.indexOf('"') >= 0) {
+            return commandLine.length();
+        }
+        for (int from = 0; from < commandLine.length(); ) {
+            int blank = commandLine.indexOf(' ', from);
+            int end = blank < 0 ? commandLine.length() : blank;
+            longest = Math.max(longest, end - from);
+            from = end + 1;
+        }
+        return longest;
+    }
+
+    private static void addEntries(
+            KernelState kernel, AddressRange table, int longest, List<Option> all) {
         int wordSize = kernel.architecture.encoding().wordSize();
         for (long at = 0; at <= table.size() - 3L * wordSize; at += 3L * wordSize) {
             Address entry = table.start().plus(at);
-            String text = kernel.memory.readText(kernel.memory.readPointer(entry), LONGEST_TEXT);
+            String text =
+                    kernel.memory.readText(
+                            kernel.memory.readPointer(entry), Math.min(longest, LONGEST_TEXT));
             Address function = kernel.memory.readPointer(entry.plus(wordSize));
             boolean early = kernel.memory.readInt(entry.plus(2L * wordSize)) != 0;
             if (!text.isEmpty()) {

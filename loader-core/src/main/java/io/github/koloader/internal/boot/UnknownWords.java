@@ -6,9 +6,12 @@ import io.github.koloader.internal.KernelState;
 import io.github.koloader.internal.Warnings;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +33,14 @@ final class UnknownWords {
 
     private final KernelState kernel;
     private final List<Option> options;
+
+    /** Indexes of options, ascending, by text in which dashes are underscores. */
+    private final Map<String, List<Integer>> byText = new HashMap<>();
+
+    /** How long these texts are. */
+    private final TreeSet<Integer> lengths = new TreeSet<>();
+
+    private final List<Integer> consoles = new ArrayList<>();
     private final List<String> arguments = new ArrayList<>();
     private final List<String> environment = new ArrayList<>(List.of("HOME=/", "TERM=linux"));
     private String tooMany = "";
@@ -38,6 +49,14 @@ final class UnknownWords {
     UnknownWords(KernelState kernel, List<Option> options) {
         this.kernel = kernel;
         this.options = options;
+        for (int i = 0; i < options.size(); i++) {
+            String text = folded(options.get(i).text());
+            byText.computeIfAbsent(text, key -> new ArrayList<>()).add(i);
+            lengths.add(text.length());
+            if (text.equals("console") || options.get(i).text().equals("earlycon")) {
+                consoles.add(i);
+            }
+        }
     }
 
     /** What init is called with. */
@@ -57,9 +76,11 @@ final class UnknownWords {
 
     /** A word in the early pass: all handlers of that name are called. */
     int early(String name, @Nullable String value) {
-        for (Option option : options) {
-            boolean console = name.equals("console") && option.text().equals("earlycon");
-            if (option.early() && (same(name, option.text()) || console)) {
+        List<Integer> named =
+                name.equals("console") ? consoles : byText.getOrDefault(folded(name), List.of());
+        for (int index : named) {
+            Option option = options.get(index);
+            if (option.early()) {
                 int result = option.handler().handle(Optional.ofNullable(value));
                 if (result != 0) {
                     kernel.log.add(Warnings.malformedEarlyOption(name));
@@ -96,13 +117,16 @@ final class UnknownWords {
             return true;
         }
         boolean wasEarly = false;
-        for (Option option : options) {
+        String folded = folded(word);
+        TreeSet<Integer> fitting = new TreeSet<>();
+        for (int length : lengths.headSet(word.length(), true)) {
+            fitting.addAll(byText.getOrDefault(folded.substring(0, length), List.of()));
+        }
+        for (int index : fitting) {
+            Option option = options.get(index);
             String text = option.text();
-            if (word.length() < text.length() || !same(word.substring(0, text.length()), text)) {
-                continue;
-            }
             if (option.early()) {
-                wasEarly |= same(name, text);
+                wasEarly |= text.length() == name.length(); // then it is the name
             } else if (option.handler().handle(Optional.of(word.substring(text.length()))) != 0) {
                 return true;
             }
@@ -190,8 +214,8 @@ final class UnknownWords {
         }
     }
 
-    /** Whether names are the same, if dashes are underscores. */
-    private static boolean same(String a, String b) {
-        return a.replace('-', '_').equals(b.replace('-', '_'));
+    /** A name as it is compared: dashes are underscores. */
+    private static String folded(String name) {
+        return name.replace('-', '_');
     }
 }

@@ -8,10 +8,12 @@ import io.github.koloader.image.SymbolTable;
 import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +33,7 @@ final class ExportTables {
     private final MergedImage merged;
     private final long[] values;
     private final List<ExportedSymbol> found = new ArrayList<>();
+    private final Set<String> names = new HashSet<>();
     private final List<String> unread = new ArrayList<>();
 
     ExportTables(RelocationTypes types, LinkedMemory memory, MergedImage merged, long[] values) {
@@ -136,6 +139,7 @@ final class ExportTables {
                         ? ""
                         : pointer(place + 2L * field, style.get()).flatMap(memory::text).orElse("");
         boolean gpl = isGpl(piece.target.output());
+        value.ifPresent(address -> names.add(title));
         value.ifPresent(
                 address ->
                         found.add(
@@ -203,7 +207,7 @@ final class ExportTables {
             String licence = bytes.text((int) at);
             int next = (int) at + licence.length() + 1;
             String namespace = next <= bytes.size() ? bytes.text(next) : "";
-            if (found.stream().noneMatch(known -> known.name().equals(export))) {
+            if (names.add(export)) {
                 found.add(
                         new ExportedSymbol(
                                 export,
