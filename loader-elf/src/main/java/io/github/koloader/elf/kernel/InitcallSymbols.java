@@ -38,6 +38,7 @@ public final class InitcallSymbols {
     private static final String WITH_MODULE = "_kmod_";
     private static final int MOST = 100_000; // a kernel has some 3,000 at most
     private static final int LONGEST_NAME = 1024; // KSYM_NAME_LEN is 512 at most
+    private static final int MOST_READINGS = 4; // where a module's name looks like a place
     private static final Pattern PLACE = Pattern.compile("__\\d+_\\d+_(?=.)");
     private static final Pattern BOUND =
             Pattern.compile("__(?:con_|security_)?initcall(?:\\d|rootfs)?_(?:start|end)");
@@ -353,7 +354,10 @@ public final class InitcallSymbols {
             boolean named = text.startsWith(WITH_MODULE) && text.length() <= LONGEST_NAME;
             Matcher place = PLACE.matcher(text);
             int from = WITH_MODULE.length() + 1; // a module's name is not empty
-            while (named && from <= text.length() && place.find(from)) {
+            while (named
+                    && readings.size() < MOST_READINGS
+                    && from <= text.length()
+                    && place.find(from)) {
                 String module = text.substring(WITH_MODULE.length(), place.start());
                 readings.add(new Reading(text.substring(place.end()), Optional.of(module)));
                 from = place.start() + 1;

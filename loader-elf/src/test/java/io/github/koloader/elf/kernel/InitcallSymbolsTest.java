@@ -305,6 +305,17 @@ final class InitcallSymbolsTest {
     }
 
     @Test
+    void manyHostileNamesTakeLittleTimeAndMemory() throws IOException {
+        String tail = "__1_2_".repeat(150) + "f6\n";
+        StringBuilder text = new StringBuilder(BOUNDS);
+        for (int i = 0; i < 30_000; i++) {
+            text.append("c0000080 d __initcall__kmod_m").append(i).append(tail);
+        }
+        SystemMap map = SystemMap.parse(text.toString(), "x");
+        Assertions.assertTimeoutPreemptively(Duration.ofSeconds(20), map::initcalls);
+    }
+
+    @Test
     void moreThanAKernelCanHaveAreNone() throws IOException {
         StringBuilder text = new StringBuilder(BOUNDS);
         for (int i = 0; i <= 100_000; i++) {
