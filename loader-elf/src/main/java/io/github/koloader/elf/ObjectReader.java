@@ -9,6 +9,7 @@ import io.github.koloader.elf.internal.FileBytes;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.ModuleImage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -26,11 +27,16 @@ import java.util.Set;
  * }
  * }</pre>
  *
- * <p>The objects of an archive may have 1 GiB together, and archives may lie in each other 16 deep.
+ * <p>The objects of an archive may have 1 GiB together, where a file counts as 4 KiB at least, and
+ * archives may lie in each other 16 deep. A thin archive names any file that its reader may read,
+ * above its directory too, as with {@code ar}.
  */
 public final class ObjectReader {
     private static final long TOTAL_LIMIT = 1L << 30;
     private static final int DEPTH_LIMIT = 16;
+
+    /** What a file counts as at least: opening it takes time. */
+    private static final int LEAST = 4096;
 
     private final List<ObjectFile> objects = new ArrayList<>();
     private final Set<Path> open = new HashSet<>();
@@ -84,6 +90,9 @@ public final class ObjectReader {
         for (Member member : ArchiveMembers.read(name, bytes)) {
             if (member.contents() == null) {
                 Path beside = beside(file, name, member);
+                if (Files.exists(beside) && !Files.isRegularFile(beside)) {
+                    throw new IOException(beside + ": a member of " + name + ", and no file");
+                }
                 add(beside, beside.toString(), depth + 1);
             } else {
                 count(member.contents().size(), name);
@@ -107,7 +116,7 @@ public final class ObjectReader {
     private Bytes bytesOf(Path file, String name) throws IOException {
         try {
             Bytes bytes = FileBytes.read(file, KoReader.DEFAULT_LIMIT, byte[]::new);
-            count(bytes.size(), name);
+            count(Math.max(bytes.size(), LEAST), name);
             return bytes;
         } catch (LoadException e) {
             throw new IOException(name + ": " + e.getMessage(), e);

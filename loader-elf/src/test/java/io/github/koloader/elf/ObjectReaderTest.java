@@ -144,6 +144,40 @@ final class ObjectReaderTest {
     }
 
     @Test
+    void aMemberThatIsNoFileIsNotOpened() throws IOException {
+        java.nio.file.Files.createDirectories(folder.resolve("pipe.o"));
+        ByteArrayOutputStream thin = archive("!<thin>\n");
+        add(thin, "//", "pipe.o/\n".getBytes(ISO_8859_1));
+        thin.writeBytes(header("/0", 5).getBytes(ISO_8859_1));
+        Path archive = file("x.a", thin);
+
+        assertThatThrownBy(() -> ObjectReader.read(archive))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining("pipe.o: a member of")
+                .hasMessageEndingWith("x.a, and no file");
+    }
+
+    @Test
+    void filesThatAreNamedAgainAndAgainEndWithAnError() throws IOException {
+        file("empty", archive("!<arch>\n"));
+        for (String[] names : new String[][] {{"b.a", "empty"}, {"a.a", "b.a"}}) {
+            ByteArrayOutputStream thin = archive("!<thin>\n");
+            add(thin, "//", (names[1] + "/\n").getBytes(ISO_8859_1));
+            for (int i = 0; i < 4000; i++) {
+                thin.writeBytes(header("/0", 5).getBytes(ISO_8859_1));
+            }
+            file(names[0], thin);
+        }
+
+        org.junit.jupiter.api.Assertions.assertTimeoutPreemptively(
+                java.time.Duration.ofSeconds(60),
+                () ->
+                        assertThatThrownBy(() -> ObjectReader.read(folder.resolve("a.a")))
+                                .isInstanceOf(IOException.class)
+                                .hasMessageContaining("the objects have more than"));
+    }
+
+    @Test
     void archivesThatHoldEachOtherEndWithAnError() throws IOException {
         for (String[] names : new String[][] {{"a.a", "b.a"}, {"b.a", "a.a"}}) {
             ByteArrayOutputStream thin = archive("!<thin>\n");
