@@ -17,8 +17,6 @@ import java.util.List;
  * @kernel scripts/kallsyms.c, compare_symbols()
  */
 final class ElfSymbols {
-    /** How often each byte of the names may be part of one; the end of a name can be another. */
-    private static final long MOST_NAMES_SHARED = 8;
 
     private static final int SHT_SYMTAB = 2;
     private static final int SHN_ABS = 0xfff1;
@@ -33,6 +31,9 @@ final class ElfSymbols {
     private static final int SHF_WRITE = 1;
     private static final int SHF_ALLOC = 2;
     private static final int SHF_EXECINSTR = 4;
+
+    /** Characters of all names for each of the table of names: a few symbols share one. */
+    private static final long SHARED = 8;
 
     private record Found(long address, char letter, String name) {}
 
@@ -102,7 +103,7 @@ final class ElfSymbols {
         if (names.isEmpty() || names.get(names.size() - 1) != 0) {
             throw new IOException(where + "the symbols' names do not end");
         }
-        long left = MOST_NAMES_SHARED * names.size() + MOST_NAMES_SHARED;
+        long characters = 0;
         for (int i = 1; i < table.size() / size; i++) {
             int entry = i * size;
             long name = table.readInt(entry, encoding) & 0xffff_ffffL;
@@ -113,7 +114,7 @@ final class ElfSymbols {
             int place = table.unsignedShort(entry + (encoding.wide() ? 6 : 14), encoding);
             long value = table.readWord(entry + (encoding.wide() ? 8 : 4), encoding);
             int kind = info & 0xf;
-            int length = names.textLength((int) name);
+            int length = lengthOf(names, (int) name);
             if (place == 0
                     || kind == STT_SECTION
                     || kind == STT_FILE
@@ -122,11 +123,11 @@ final class ElfSymbols {
                     || place >= SHN_LORESERVE && place != SHN_ABS && place != SHN_XINDEX) {
                 continue;
             }
-            left -= length;
-            if (left < 0) {
-                throw new IOException(where + "the symbols have more names than there is text");
+            characters += length;
+            if (characters > SHARED * names.size() + (1 << 16)) {
+                throw new IOException(where + "the symbols' names lie in each other");
             }
-            String text = names.text((int) name);
+            String text = names.slice((int) name, length).toLatin1();
             if (isMark(text) || place != SHN_ABS && place < count && !allocated(place)) {
                 continue;
             }
@@ -139,6 +140,12 @@ final class ElfSymbols {
             builder.symbol(new Address(symbol.address()), symbol.letter(), symbol.name());
         }
         return builder.build();
+    }
+
+    /** Characters of a name, as far as they are looked at: some more than a kernel keeps. */
+    private static int lengthOf(Bytes names, int from) {
+        int most = Math.min(ImageTexts.LONGEST_SYMBOL + 1, names.size() - from);
+        return names.slice(from, most).textLength(0);
     }
 
     /** Names that kernels do not keep: marks of the assembler, and what exports are made of. */

@@ -6,6 +6,8 @@ import io.github.koloader.memory.Address;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiPredicate;
+import java.util.stream.Collectors;
 
 /**
  * What a linked kernel exports. Its tables are bounded by symbols, or are sections of their own; in
@@ -187,11 +189,14 @@ final class ExportTables {
 
     /** Where there are symbols as well, they are to agree. */
     private void checkAddresses() {
+        BiPredicate<String, Long> isThere =
+                symbols.placesOf(
+                        exports.stream().map(ExportedSymbol::name).collect(Collectors.toSet()));
         int different = 0;
         String first = "";
         for (ExportedSymbol export : exports) {
             if (symbols.address(export.name()).isPresent()
-                    && !symbols.namesAt(export.address().value()).contains(export.name())) {
+                    && !isThere.test(export.name(), export.address().value())) {
                 first = different++ == 0 ? export.name() : first;
             }
         }

@@ -24,6 +24,7 @@ final class ImageTexts {
 
     private static final String BANNER = "Linux version ";
     private static final int LONGEST = 1024;
+    private static final int LONGEST_RELEASE = 64; // __NEW_UTS_LEN
     private static final int MOST_TRIES = 1 << 14; // of a file made to be slow
     private static final Pattern BANNER_LINE =
             Pattern.compile("Linux version (\\d{1,6}\\.\\d{1,6}(?!\\d)[!-~]*)( [ -~]*)?\n?");
@@ -75,8 +76,13 @@ final class ImageTexts {
         return matcher.matches() ? matcher.group(1) : "";
     }
 
-    /** Everything that looks like what the modules of a release must have. */
+    /**
+     * Everything that looks like what the modules of a release must have; nothing if that is none.
+     */
     Set<String> vermagics(String release) {
+        if (release.length() > LONGEST_RELEASE) {
+            return Set.of();
+        }
         Set<String> found = matching(release + " ", VERMAGIC_WORDS);
         found.removeIf(text -> !VERMAGIC_WORD.matcher(text).find());
         return found;

@@ -45,11 +45,16 @@ record InitcallEntry(Optional<String> module, Optional<InitcallLevel> level) {
             }
         }
         for (String name : entry) {
+            if (!name.startsWith(OLD)) {
+                continue;
+            }
             for (InitcallLevel level : possible) {
-                for (String function : functions) {
-                    if (name.equals(OLD + function + oldId(level))) {
-                        return new InitcallEntry(Optional.empty(), Optional.of(level));
-                    }
+                String id = oldId(level);
+                int end = name.length() - id.length();
+                if (end > OLD.length()
+                        && name.endsWith(id)
+                        && functions.contains(name.substring(OLD.length(), end))) {
+                    return new InitcallEntry(Optional.empty(), Optional.of(level));
                 }
             }
         }

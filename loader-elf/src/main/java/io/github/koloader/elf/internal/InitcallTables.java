@@ -1,7 +1,5 @@
 package io.github.koloader.elf.internal;
 
-import static java.util.Objects.requireNonNull;
-
 import io.github.koloader.Initcall;
 import io.github.koloader.InitcallLevel;
 import io.github.koloader.image.Bytes;
@@ -12,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * Finds a linked kernel's initcalls. Their tables have no header and no length: symbols bound them,
@@ -184,7 +183,8 @@ final class InitcallTables {
                 whole &= (part.end() - part.start()) % size == 0;
                 for (long at = part.start(); whole && at != part.end(); at += size) {
                     all++;
-                    good += code.isCode(target(kind, at)) ? 1 : 0;
+                    OptionalLong target = target(kind, at);
+                    good += target.isPresent() && code.isCode(target.getAsLong()) ? 1 : 0;
                 }
             }
             if (whole && 2 * good >= all && good > most) {
@@ -273,7 +273,7 @@ final class InitcallTables {
         }
         long named = 0;
         for (long entry = first; entry != end; entry += size) {
-            named += code.isFunction(target(kind, entry)) ? 1 : 0;
+            named += leadsToFunction(kind, entry) ? 1 : 0;
         }
         return 4 * named >= 3 * count;
     }
@@ -283,7 +283,7 @@ final class InitcallTables {
         EntryKind kind = found.kind();
         int size = kind.size(encoding);
         long early = found.run().start(); // at either end something else may look like an entry
-        while (early != starts[0] && !code.isFunction(target(kind, early))) {
+        while (early != starts[0] && !leadsToFunction(kind, early)) {
             early += size;
         }
         readPart(new Part(early, starts[0], List.of(InitcallLevel.EARLY)), kind);
@@ -296,7 +296,7 @@ final class InitcallTables {
                         .filter(piece -> piece.bytes().size() % size == 0);
         long from = consoles.map(LinkedImage.Piece::address).orElse(starts[LEVELS]);
         long to = consoles.map(piece -> from + piece.bytes().size()).orElse(found.run().end());
-        while (to != from && !code.isFunction(target(kind, to - size))) {
+        while (to != from && !leadsToFunction(kind, to - size)) {
             to -= size;
         }
         readPart(new Part(from, to, List.of(InitcallLevel.CONSOLE)), kind);
@@ -353,21 +353,34 @@ final class InitcallTables {
 
     // Entries
 
-    private long target(EntryKind kind, long entry) {
-        LinkedImage.Piece piece =
-                requireNonNull(image.pieceAt(entry, kind.size(encoding)).orElse(null));
-        return kind.target(piece.bytes(), (int) (entry - piece.address()), entry, encoding);
+    /** What an entry leads to; empty if it is not in the image, as it may be if pieces overlap. */
+    private OptionalLong target(EntryKind kind, long entry) {
+        Optional<LinkedImage.Piece> piece = image.pieceAt(entry, kind.size(encoding));
+        return piece.isEmpty()
+                ? OptionalLong.empty()
+                : OptionalLong.of(
+                        kind.target(
+                                piece.get().bytes(),
+                                (int) (entry - piece.get().address()),
+                                entry,
+                                encoding));
+    }
+
+    private boolean leadsToFunction(EntryKind kind, long entry) {
+        OptionalLong target = target(kind, entry);
+        return target.isPresent() && code.isFunction(target.getAsLong());
     }
 
     private void readPart(Part part, EntryKind kind) {
         int size = kind.size(encoding);
         InitcallLevel lowest = part.possible().get(0);
         for (long entry = part.start(); entry != part.end(); entry += size) {
-            long target = target(kind, entry);
-            if (!code.isCode(target)) {
+            OptionalLong found = target(kind, entry);
+            if (found.isEmpty() || !code.isCode(found.getAsLong())) {
                 wrongEntries.add(entry);
                 continue;
             }
+            long target = found.getAsLong();
             List<String> functions = symbols.namesAt(target);
             InitcallEntry named =
                     InitcallEntry.of(symbols.namesAt(entry), functions, part.possible());

@@ -42,8 +42,13 @@ public final class LinkedImages {
     /** What a kernel may unpack to. */
     private static final int LIMIT = 1 << 28;
 
-    /** What only looks packed costs time: how often that is tried. */
-    private static final int TRIES = 256;
+    /** What only looks packed costs time: how many bytes are unpacked. */
+    private static final long WORK = 1L << 29;
+
+    /** What a try costs apart from that; it may be an array for a large dictionary. */
+    private static final int TRY = 1 << 20;
+
+    private static final int DICTIONARY_TRY = 1 << 24;
 
     /** A packed file in a packed file in … */
     private static final int DEPTH = 4;
@@ -57,61 +62,54 @@ public final class LinkedImages {
     private record Candidate(Bytes bytes, @Nullable Encoding encoding, int elfMachine) {}
 
     private final String name;
+    private long work;
 
     private LinkedImages(String name) {
         this.name = name;
     }
 
     /**
-     * The kernel in a file, at the addresses that it is linked for; words that a relocatable kernel
-     * writes itself when it starts have their values.
+     * A kernel out of what unpacks it.
+     *
+     * @param file an ELF file, with all that it has of symbol tables, or a raw image
+     * @param image the kernel at the addresses that it is linked for; words that a relocatable
+     *     kernel writes itself when it starts have their values
+     */
+    public record Unpacked(Bytes file, LinkedImage image) {}
+
+    /**
+     * Finds and reads the kernel in a file.
      *
      * @param file all of its bytes
      * @param name name of the file, for messages
      * @throws IOException if it is no kernel of a kind that is known here, or broken, or a raw
      *     image without a symbol table
      */
-    public static LinkedImage read(Bytes file, String name) throws IOException {
-        return unpack(file, name).image();
-    }
-
-    /**
-     * A kernel that was unpacked.
-     *
-     * @param file the kernel itself: an ELF file, with all that the file has of symbol tables, or a
-     *     raw image
-     * @param image the same at the addresses that it is linked for
-     */
-    record Unpacked(Bytes file, LinkedImage image) {}
-
-    /** What {@link #kernel} and {@link #read} give, unpacked once. */
-    static Unpacked unpack(Bytes file, String name) throws IOException {
+    public static Unpacked unpack(Bytes file, String name) throws IOException {
         try {
             Candidate kernel = new LinkedImages(name).unwrap(new Candidate(file, null, 0), 0);
-            LinkedImage image;
-            if (LinkedElf.isElf(kernel.bytes())) {
-                image = RelativeRelocations.apply(LinkedElf.read(kernel.bytes(), name));
-            } else if (kernel.encoding() == null) {
-                image = RawKernel.readWithHeader(kernel.bytes(), name);
-            } else {
-                image =
-                        RawKernel.read(
-                                kernel.bytes(), name, kernel.encoding(), kernel.elfMachine());
-            }
-            return new Unpacked(kernel.bytes(), image);
+            return new Unpacked(kernel.bytes(), image(kernel, name));
         } catch (OutOfMemoryError e) {
             throw new IOException(name + ": too large to be read here", e);
         }
     }
 
     /**
-     * The kernel itself, out of what unpacks it: an ELF file, with all that the file has of symbol
-     * tables, or a raw image.
+     * The kernel in a file, as {@link #unpack} reads it.
      *
-     * @throws IOException if it is no kernel of a kind that is known here, or broken
+     * @throws IOException as there
      */
-    public static Bytes kernel(Bytes file, String name) throws IOException {
-        return new LinkedImages(name).unwrap(new Candidate(file, null, 0), 0).bytes();
+    public static LinkedImage read(Bytes file, String name) throws IOException {
+        return unpack(file, name).image();
+    }
+
+    private static LinkedImage image(Candidate kernel, String name) throws IOException {
+        if (LinkedElf.isElf(kernel.bytes())) {
+            return RelativeRelocations.apply(LinkedElf.read(kernel.bytes(), name));
+        }
+        return kernel.encoding() == null
+                ? RawKernel.readWithHeader(kernel.bytes(), name)
+                : RawKernel.read(kernel.bytes(), name, kernel.encoding(), kernel.elfMachine());
     }
 
     private Candidate unwrap(Candidate outer, int depth) throws IOException {
@@ -202,7 +200,7 @@ public final class LinkedImages {
 
     private Bytes unpack(Packing packing, Bytes file, int at, int size) throws IOException {
         try {
-            return packing.unpack(file.slice(at, size), LIMIT);
+            return packing.unpack(file.slice(at, size), LIMIT, count -> work += count);
         } catch (IOException e) {
             throw new IOException(failure(at, e.getMessage()).getMessage(), e);
         }
@@ -229,8 +227,7 @@ public final class LinkedImages {
     private Scan tryScan(Bytes file) {
         Bytes largest = Bytes.EMPTY;
         IOException failure = null;
-        int tries = 0;
-        for (int at = 0; at < file.size() && tries < TRIES; at++) {
+        for (int at = 0; at < file.size(); at++) {
             if (!Packing.beginsWith(file.get(at))) {
                 continue;
             }
@@ -238,7 +235,11 @@ public final class LinkedImages {
             if (packing.isEmpty()) {
                 continue;
             }
-            tries++;
+            if (work > WORK) {
+                IOException more = failure(at, "too much looks as if it were packed");
+                return new Scan(largest, failure == null ? more : failure);
+            }
+            work += packing.get().hasDictionary() ? DICTIONARY_TRY : TRY;
             try {
                 Bytes unpacked = unpack(packing.get(), file, at, file.size() - at);
                 largest = unpacked.size() > largest.size() ? unpacked : largest;

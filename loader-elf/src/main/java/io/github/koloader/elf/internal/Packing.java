@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.IntConsumer;
 import java.util.zip.GZIPInputStream;
 import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
 import org.tukaani.xz.LZMAInputStream;
@@ -95,10 +96,20 @@ enum Packing {
      * @throws IOException if it is broken, or beyond the limit
      */
     Bytes unpack(Bytes packed, int limit) throws IOException {
+        return unpack(packed, limit, count -> {});
+    }
+
+    /**
+     * Unpacks one stream, and says how many bytes it has become after each part of it.
+     *
+     * @param done takes the size of each part
+     */
+    Bytes unpack(Bytes packed, int limit, IntConsumer done) throws IOException {
         try (InputStream in = open(packed)) {
             ByteArrayOutputStream unpacked = new ByteArrayOutputStream(1 << 20);
             byte[] part = new byte[1 << 16];
             for (int count; (count = in.read(part)) >= 0; ) {
+                done.accept(count);
                 if (count > limit - unpacked.size()) {
                     throw new IOException("unpacks to more than " + limit + " bytes");
                 }

@@ -5,8 +5,13 @@ import io.github.koloader.memory.Address;
 import io.github.koloader.memory.AddressRange;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.BiPredicate;
 
 /**
  * Symbols of a linked kernel, by address. Several at one address keep the order of the table: the
@@ -17,6 +22,9 @@ import java.util.Optional;
  */
 final class SymbolIndex {
     private static final int EM_ARM = 40;
+
+    /** Names of one address that are looked at: more than any function has. */
+    private static final int MOST_NAMES = 64;
 
     private final KernelSymbolTable table;
     private final long[] sorted; // addresses, unsigned ascending
@@ -76,15 +84,27 @@ final class SymbolIndex {
                 : Optional.empty();
     }
 
-    /** All symbols at that very address. */
+    /** The symbols at that very address; of very many the first. */
     List<String> namesAt(long address) {
         List<String> names = new ArrayList<>();
         for (int i = firstNotBelow(address & mask);
-                i < sorted.length && sorted[i] == (address & mask);
+                i < sorted.length && sorted[i] == (address & mask) && names.size() < MOST_NAMES;
                 i++) {
             names.add(table.name(symbols[i]));
         }
         return names;
+    }
+
+    /** Where symbols of some names are: a predicate of name and address. */
+    BiPredicate<String, Long> placesOf(Set<String> names) {
+        Map<String, Set<Long>> places = new HashMap<>();
+        for (int i = 0; i < sorted.length; i++) {
+            String name = table.name(symbols[i]);
+            if (names.contains(name)) {
+                places.computeIfAbsent(name, key -> new HashSet<>()).add(sorted[i]);
+            }
+        }
+        return (name, address) -> places.getOrDefault(name, Set.of()).contains(address & mask);
     }
 
     private int firstNotBelow(long address) {

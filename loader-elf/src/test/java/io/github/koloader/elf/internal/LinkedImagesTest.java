@@ -152,7 +152,7 @@ final class LinkedImagesTest {
     void aPackedFileIsWhatIsInIt(Packing packing) throws IOException {
         byte[] elf = vmlinux(Encoding.ELF64_LSB, X86_64, 62);
         assertIsVmlinux(read(Packers.pack(packing, elf)), Encoding.ELF64_LSB, X86_64);
-        assertThat(LinkedImages.kernel(Bytes.wrap(Packers.pack(packing, elf)), "x"))
+        assertThat(LinkedImages.unpack(Bytes.wrap(Packers.pack(packing, elf)), "x").file())
                 .isEqualTo(Bytes.wrap(elf));
     }
 

@@ -144,7 +144,7 @@ final class TestKernels {
         int at = size + count * entry;
         int length = at + 4096;
         for (Part part : parts) {
-            length += part.bytes().length;
+            length += part.bytes().length + (part.name() == null ? 0 : part.name().length() + 1);
         }
         byte[] file = new byte[length];
         ByteBuffer edit = ByteBuffer.wrap(file).order(encoding.byteOrder());
