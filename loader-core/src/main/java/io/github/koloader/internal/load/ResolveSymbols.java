@@ -263,13 +263,13 @@ final class ResolveSymbols {
 
     /**
      * Whether a list such as {@code a,b-*} names a module: a star at the end of an item stands for
-     * any rest, and dashes are underscores.
+     * any rest, and dashes are underscores. Empty items at the end are none.
      *
      * @kernel kernel/module/main.c, verify_module_namespace()
      */
     static boolean names(String list, String module) {
         String wanted = module.replace('-', '_');
-        for (String item : list.replace('-', '_').split(",")) {
+        for (String item : list.replace('-', '_').split(",", 0)) {
             if (item.endsWith("*")
                     ? wanted.startsWith(item.substring(0, item.length() - 1))
                     : wanted.equals(item)) {

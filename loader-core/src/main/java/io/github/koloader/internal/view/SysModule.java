@@ -35,7 +35,6 @@ public final class SysModule implements SysfsTree {
             Entry entry, Supplier<List<Node>> children, Supplier<Bytes> contents, String target) {}
 
     private static final Supplier<List<Node>> NO_CHILDREN = List::of;
-    private static final Supplier<Bytes> NO_CONTENTS = () -> Bytes.EMPTY;
 
     private final KernelState kernel;
     private final Viewer viewer;
@@ -160,8 +159,13 @@ public final class SysModule implements SysfsTree {
                 : link.target.substring(link.target.lastIndexOf('/') + 1);
     }
 
+    private static Bytes noContents() {
+        return Bytes.EMPTY;
+    }
+
     private static Node directory(String path, Supplier<List<Node>> children) {
-        return new Node(new Entry(path, Kind.DIRECTORY, 0755, 0), children, NO_CONTENTS, "");
+        return new Node(
+                new Entry(path, Kind.DIRECTORY, 0755, 0), children, SysModule::noContents, "");
     }
 
     private static Node file(String path, int permissions, long size, Supplier<Bytes> contents) {
@@ -261,7 +265,7 @@ public final class SysModule implements SysfsTree {
     }
 
     private Node uevent(String path) {
-        return file(path + "/uevent", 0200, page, NO_CONTENTS);
+        return file(path + "/uevent", 0200, page, SysModule::noContents);
     }
 
     /** A line as it fits into a page. */
@@ -279,7 +283,7 @@ public final class SysModule implements SysfsTree {
                         new Node(
                                 new Entry(path + "/" + name, Kind.LINK, 0777, 0),
                                 NO_CHILDREN,
-                                NO_CONTENTS,
+                                SysModule::noContents,
                                 "../../" + name));
             }
         }
