@@ -4,7 +4,6 @@ import io.github.koloader.image.Encoding;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -21,12 +20,12 @@ final class CrcTables {
 
     private final LinkedImage image;
     private final Encoding encoding;
-    private final Map<ExportTable, Crcs> tables = new IdentityHashMap<>();
+    private final IdentityHashMap<ExportTable, Crcs> tables = new IdentityHashMap<>();
 
     CrcTables(LinkedImage image, SymbolIndex symbols, List<ExportTable> exports) {
         this.image = image;
         this.encoding = image.encoding();
-        Map<ExportTable, Long> starts = new IdentityHashMap<>();
+        IdentityHashMap<ExportTable, Long> starts = new IdentityHashMap<>();
         List<Long> bounds = new ArrayList<>();
         for (ExportTable table : exports) {
             start(symbols, "__kcrctab" + table.suffix())

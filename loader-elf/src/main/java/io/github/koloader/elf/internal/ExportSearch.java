@@ -63,9 +63,9 @@ final class ExportSearch {
     }
 
     private boolean overlap(ExportTable a, ExportTable b) {
-        return a.piece() == b.piece()
-                && a.start() - b.start() < b.end(encoding) - b.start()
-                && b.start() - a.start() < a.end(encoding) - a.start();
+        return a.start() - b.start() < b.end(encoding) - b.start()
+                && b.start() - a.start() < a.end(encoding) - a.start()
+                && a.piece().equals(b.piece());
     }
 
     private static ExportTable gplOnly(ExportTable table) {

@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -185,8 +184,8 @@ final class RelativeRelocations {
         }
         Optional<LinkedImage.Piece> named = image.section(".rela.dyn");
         Optional<RelativeRelocations> table = Optional.empty();
-        for (LinkedImage.Piece piece : image.pieces()) {
-            if (table.isEmpty() && (named.isEmpty() || named.get() == piece)) {
+        for (LinkedImage.Piece piece : named.map(List::of).orElse(image.pieces())) {
+            if (table.isEmpty()) {
                 table = find(piece.bytes(), image.encoding(), image.elfMachine());
             }
         }
@@ -194,22 +193,20 @@ final class RelativeRelocations {
     }
 
     LinkedImage applyTo(LinkedImage image) {
-        Map<LinkedImage.Piece, ByteBuffer> copies = new IdentityHashMap<>();
+        IdentityHashMap<LinkedImage.Piece, byte[]> copies = new IdentityHashMap<>();
         for (int i = 0; i < count(); i++) {
             Optional<LinkedImage.Piece> piece = image.pieceAt(place(i), 8);
             if (piece.isPresent()) {
-                copies.computeIfAbsent(
-                                piece.get(),
-                                old ->
-                                        ByteBuffer.wrap(old.bytes().toByteArray())
-                                                .order(encoding.byteOrder()))
+                byte[] copy = copies.computeIfAbsent(piece.get(), old -> old.bytes().toByteArray());
+                ByteBuffer.wrap(copy)
+                        .order(encoding.byteOrder())
                         .putLong((int) (place(i) - piece.get().address()), value(i));
             }
         }
         List<LinkedImage.Piece> pieces = new ArrayList<>();
         for (LinkedImage.Piece piece : image.pieces()) {
-            ByteBuffer copy = copies.get(piece);
-            pieces.add(copy == null ? piece : piece.with(Bytes.wrap(copy.array())));
+            byte[] copy = copies.get(piece);
+            pieces.add(copy == null ? piece : piece.with(Bytes.wrap(copy)));
         }
         return new LinkedImage(image.encoding(), image.elfMachine(), pieces);
     }
