@@ -1,5 +1,6 @@
 package io.github.koloader.elf.internal;
 
+import com.google.common.primitives.ImmutableLongArray;
 import io.github.koloader.Initcall;
 import io.github.koloader.InitcallLevel;
 import io.github.koloader.image.Bytes;
@@ -227,7 +228,7 @@ final class InitcallTables {
     }
 
     /** Nine pointers, and the run of entries that they lead into. */
-    private record Found(long[] starts, EntryKind kind, EntryRuns.Run run) {}
+    private record Found(ImmutableLongArray starts, EntryKind kind, EntryRuns.Run run) {}
 
     private Optional<Found> candidate(Bytes bytes, int at, List<EntryRuns> all) {
         int word = encoding.wordSize();
@@ -236,13 +237,14 @@ final class InitcallTables {
         if (first == 0 || Long.compareUnsigned(first, end) >= 0) {
             return Optional.empty();
         }
-        long[] starts = new long[LEVELS + 1];
+        long[] words = new long[LEVELS + 1];
         for (int i = 0; i <= LEVELS; i++) {
-            starts[i] = bytes.readWord(at + i * word, encoding);
-            if (i > 0 && Long.compareUnsigned(starts[i], starts[i - 1]) < 0) {
+            words[i] = bytes.readWord(at + i * word, encoding);
+            if (i > 0 && Long.compareUnsigned(words[i], words[i - 1]) < 0) {
                 return Optional.empty();
             }
         }
+        ImmutableLongArray starts = ImmutableLongArray.copyOf(words);
         for (EntryRuns runs : all) {
             Optional<EntryRuns.Run> run = runs.around(first, end);
             if (run.isPresent()
@@ -254,13 +256,9 @@ final class InitcallTables {
         return Optional.empty();
     }
 
-    private boolean allWhole(long[] starts, EntryKind kind) {
-        for (long start : starts) {
-            if ((start - starts[0]) % kind.size(encoding) != 0) {
-                return false;
-            }
-        }
-        return true;
+    private boolean allWhole(ImmutableLongArray starts, EntryKind kind) {
+        long first = starts.get(0);
+        return starts.stream().allMatch(start -> (start - first) % kind.size(encoding) == 0);
     }
 
     /** Whether three of four entries lead to where a symbol is, as far as there are symbols. */
@@ -279,22 +277,22 @@ final class InitcallTables {
     }
 
     private void readLevels(Found found) {
-        long[] starts = found.starts();
+        ImmutableLongArray starts = found.starts();
         EntryKind kind = found.kind();
         int size = kind.size(encoding);
         long early = found.run().start(); // at either end something else may look like an entry
-        while (early != starts[0] && !leadsToFunction(kind, early)) {
+        while (early != starts.get(0) && !leadsToFunction(kind, early)) {
             early += size;
         }
-        readPart(new Part(early, starts[0], List.of(InitcallLevel.EARLY)), kind);
+        readPart(new Part(early, starts.get(0), List.of(InitcallLevel.EARLY)), kind);
         for (int level = 0; level < LEVELS; level++) {
-            readPart(new Part(starts[level], starts[level + 1], levelsOf(level)), kind);
+            readPart(new Part(starts.get(level), starts.get(level + 1), levelsOf(level)), kind);
         }
-        range = Optional.of(AddressRange.between(early, starts[LEVELS]));
+        range = Optional.of(AddressRange.between(early, starts.get(LEVELS)));
         Optional<LinkedImage.Piece> consoles =
                 image.section(InitcallLevel.CONSOLE.sectionName())
                         .filter(piece -> piece.bytes().size() % size == 0);
-        long from = consoles.map(LinkedImage.Piece::address).orElse(starts[LEVELS]);
+        long from = consoles.map(LinkedImage.Piece::address).orElse(starts.get(LEVELS));
         long to = consoles.map(piece -> from + piece.bytes().size()).orElse(found.run().end());
         while (to != from && !leadsToFunction(kind, to - size)) {
             to -= size;

@@ -3,6 +3,7 @@ package io.github.koloader.elf.internal;
 import com.github.luben.zstd.Zstd;
 import com.github.luben.zstd.ZstdException;
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
+import com.google.common.primitives.ImmutableIntArray;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.image.Encoding;
 import java.io.ByteArrayOutputStream;
@@ -33,24 +34,33 @@ enum Packing {
     private static final int LZMA_HEADER = 13;
     private static final int SMALLEST_DICTIONARY = 1 << 12;
 
-    private final byte[] magic;
+    private final ImmutableIntArray magic;
 
     Packing(int... magic) {
-        this.magic = new byte[magic.length];
-        for (int i = 0; i < magic.length; i++) {
-            this.magic[i] = (byte) magic[i];
-        }
+        this.magic = ImmutableIntArray.copyOf(magic);
     }
 
     /** Whether something that is packed so may begin there. */
     boolean beginsAt(Bytes file, int offset) {
-        return file.matches(offset, magic)
+        return hasMagic(file, offset)
                 && switch (this) {
                     case GZIP, XZ, ZSTD, LZ4 -> true;
                     case LZO -> Lzop.isHeader(file, offset);
                     case BZIP2 -> file.matches(offset + 4, BZIP2_BLOCK);
                     case LZMA -> isLzma(file, offset);
                 };
+    }
+
+    private boolean hasMagic(Bytes file, int offset) {
+        if (offset < 0 || magic.length() > file.size() - offset) {
+            return false;
+        }
+        for (int i = 0; i < magic.length(); i++) {
+            if ((file.get(offset + i) & 0xff) != magic.get(i)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Its magic is short: the dictionary is a power of two, the size unknown or that of a file. */
