@@ -102,7 +102,7 @@ final class ElfDiagnoses {
         if (starts(file, "\u00fd7zXZ\0")) {
             return "xz";
         }
-        if (starts(file, "\u0028\u00b5\u002f\u00fd")) {
+        if (starts(file, "(\u00b5/\u00fd")) {
             return "zstd";
         }
         return starts(file, "BZh") ? "bzip2" : "";

@@ -156,9 +156,9 @@ public final class ElfFailures {
 
     /** Up to 5.17: a section does not lie in the file. */
     public static LoadException truncated(
-            long length, int index, int type, long offset, long size) {
-        return failure("Module len %d truncated", length)
-                .diagnosed(ElfDiagnoses.sectionBeyondEnd(index, type, offset, size, length));
+            long size, int index, int type, long offset, long length) {
+        return failure("Module len %d truncated", size)
+                .diagnosed(ElfDiagnoses.sectionBeyondEnd(index, type, offset, length, size));
     }
 
     /** Ours: up to 5.17 names are wherever {@code e_shstrndx} leads. */

@@ -41,7 +41,7 @@ final class ElfSymbols {
             Comparator.<Found>comparingLong(symbol -> symbol.address() ^ Long.MIN_VALUE)
                     .thenComparing(symbol -> "wWvV".indexOf(symbol.letter()) >= 0)
                     .thenComparing(symbol -> madeByScript(symbol.name()))
-                    .thenComparing(symbol -> underscores(symbol.name()))
+                    .thenComparingInt(symbol -> underscores(symbol.name()))
                     .thenComparing(Found::name);
 
     private final Bytes file;

@@ -178,8 +178,8 @@ final class XzModule {
         int dataAt = at;
         int outputAt = unpacked.size();
         int crc = decode(filter, dictionary);
-        long packedSize = at - dataAt;
-        long size = unpacked.size() - outputAt;
+        long packedSize = (long) at - dataAt;
+        long size = (long) unpacked.size() - outputAt;
         if (compressed >= 0 && compressed != packedSize
                 || uncompressed >= 0 && uncompressed != size) {
             throw new Stop(CORRUPT);
