@@ -13,7 +13,6 @@ import io.github.koloader.testkit.ModuleCode.Use;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -59,7 +58,7 @@ final class CodeModel implements Executor {
 
     private final KernelFacts facts;
     private final Unknown unknown;
-    private final Map<Module, ModuleCode> codes = new IdentityHashMap<>();
+    private final IdentityHashMap<Module, ModuleCode> codes = new IdentityHashMap<>();
 
     CodeModel(KernelFacts facts, Unknown unknown) {
         this.facts = facts;

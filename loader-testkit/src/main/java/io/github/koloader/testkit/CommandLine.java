@@ -26,7 +26,7 @@ final class CommandLine {
      */
     static Optional<KernelConfig> apply(KernelConfig config, String line) {
         KernelConfig.Builder builder = config.toBuilder();
-        for (String word : line.trim().split("\\s+")) {
+        for (String word : line.trim().split("\\s+", -1)) {
             String[] parts = word.split("=", 2);
             String value = parts.length == 2 ? parts[1] : "";
             switch (parts[0].replace('-', '_')) {

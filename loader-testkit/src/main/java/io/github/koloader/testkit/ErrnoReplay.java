@@ -405,24 +405,18 @@ final class ErrnoReplay {
         SystemCalls calls =
                 SystemCalls.of(kernel).trusting(facts.keys().orElse(TrustedKeys.none()));
         String operation = current.get("op").getAsString();
-        switch (operation) {
-            case "init":
-            case "finit":
-                return load(current, files, temporary, calls);
-            case "rm":
-                return Outcome.of(
-                        calls.deleteModule(
-                                DmesgText.unescape(current.get("name").getAsString()),
-                                current.get("flags").getAsInt()));
-            case "cat":
-                return read(arguments(current).get(0));
-            case "grep":
-                return grep(arguments(current));
-            case "sys":
-                return oddCall(arguments(current).get(0), calls, temporary);
-            default:
-                return Outcome.notModelled("no such operation is known here");
-        }
+        return switch (operation) {
+            case "init", "finit" -> load(current, files, temporary, calls);
+            case "rm" ->
+                    Outcome.of(
+                            calls.deleteModule(
+                                    DmesgText.unescape(current.get("name").getAsString()),
+                                    current.get("flags").getAsInt()));
+            case "cat" -> read(arguments(current).get(0));
+            case "grep" -> grep(arguments(current));
+            case "sys" -> oddCall(arguments(current).get(0), calls, temporary);
+            default -> Outcome.notModelled("no such operation is known here");
+        };
     }
 
     private Outcome oddCall(String name, SystemCalls calls, SystemCallFiles temporary)
@@ -508,7 +502,7 @@ final class ErrnoReplay {
     private Outcome grep(List<String> arguments) {
         Outcome file = read(arguments.get(0));
         StringBuilder lines = new StringBuilder();
-        for (String line : file.text.split("\n")) {
+        for (String line : file.text.split("\n", 0)) {
             if (line.contains(arguments.get(1))) {
                 lines.append(line).append('\n');
             }

@@ -21,30 +21,29 @@ final class KernelFiles {
      * @throws LoadException ENOENT, EACCES … as {@code open(2)} or {@code read(2)} answer
      */
     String read(String path) {
-        switch (path) {
-            case "/proc/sys/kernel/tainted":
-                return kernel.taintMask() + "\n";
-            case "/proc/sys/kernel/modules_disabled":
-                return (kernel.config().modulesDisabled() ? 1 : 0) + "\n";
-            case "/proc/modules":
-                return kernel.procModules();
-            case "/proc/kallsyms":
-                return kernel.kallsyms();
-            case SYS_MODULE + "compression":
-                if (!kernel.config().moduleCompression().isEmpty()) {
-                    return kernel.config().moduleCompression() + "\n";
+        return switch (path) {
+            case "/proc/sys/kernel/tainted" -> kernel.taintMask() + "\n";
+            case "/proc/sys/kernel/modules_disabled" ->
+                    (kernel.config().modulesDisabled() ? 1 : 0) + "\n";
+            case "/proc/modules" -> kernel.procModules();
+            case "/proc/kallsyms" -> kernel.kallsyms();
+            default -> {
+                if (!path.startsWith(SYS_MODULE)) {
+                    throw LoadException.silent(Errno.ENOENT, "no file " + path + " is modelled");
                 }
-                break;
-            default:
-                break;
+                yield sysModule(path.substring(SYS_MODULE.length()));
+            }
+        };
+    }
+
+    private String sysModule(String name) {
+        String compression = kernel.config().moduleCompression();
+        if (name.equals("compression") && !compression.isEmpty()) {
+            return compression + "\n";
         }
-        if (path.startsWith(SYS_MODULE)) {
-            String name = path.substring(SYS_MODULE.length());
-            return name.startsWith(BUILT_IN)
-                    ? builtIn(name.substring(BUILT_IN.length()))
-                    : kernel.sysModule().text(name);
-        }
-        throw LoadException.silent(Errno.ENOENT, "no file " + path + " is modelled");
+        return name.startsWith(BUILT_IN)
+                ? builtIn(name.substring(BUILT_IN.length()))
+                : kernel.sysModule().text(name);
     }
 
     /** Parameters of the loader itself. */

@@ -281,7 +281,12 @@ final class ModuleCode {
                                     ? readInt(code, at) & 0xffffffffL
                                     : masked(readInt(code, at));
             references.add(
-                    new Reference(base + at, base + at + size, target, Use.POINTER, named.get(at)));
+                    new Reference(
+                            base + at,
+                            base + at + size,
+                            target,
+                            Use.POINTER,
+                            named.getOrDefault(at, 0)));
         }
         return size;
     }
@@ -323,10 +328,13 @@ final class ModuleCode {
             long page = (long) ((word >> 5 & 0x7ffff) << 13) >> 13;
             page = page << 2 | word >> 29 & 3;
             pages.put(word & 31, (place & ~0xfffL) + (page << 12));
-        } else if ((word & 0xffc00000) == 0x91000000 && pages.containsKey(word >> 5 & 31)) {
-            long target = pages.get(word >> 5 & 31) + (word >> 10 & 0xfff); // ADD, immediate
-            pages.put(word & 31, target);
-            return Optional.of(new Reference(place, place + 4, target, Use.POINTER, symbol));
+        } else if ((word & 0xffc00000) == 0x91000000) { // ADD, immediate
+            Long page = pages.get(word >> 5 & 31);
+            if (page != null) {
+                long target = page + (word >> 10 & 0xfff);
+                pages.put(word & 31, target);
+                return Optional.of(new Reference(place, place + 4, target, Use.POINTER, symbol));
+            }
         }
         return Optional.empty();
     }

@@ -323,7 +323,7 @@ final class SysfsReplay {
         if (parts.containsKey(part.name)) {
             return;
         }
-        for (String needed : part.image.modinfo().first("depends").orElse("").split(",")) {
+        for (String needed : part.image.modinfo().first("depends").orElse("").split(",", -1)) {
             String name = needed.trim().replace('-', '_');
             if (!name.isEmpty() && !parts.containsKey(name) && !recorded.containsKey(name)) {
                 addUnrecorded(name);
@@ -513,7 +513,7 @@ final class SysfsReplay {
     }
 
     private String procModules(Part part) {
-        for (String line : kernel().procModules().split("\n")) {
+        for (String line : kernel().procModules().split("\n", -1)) {
             if (line.startsWith(nameOf(part) + " ")) {
                 return line.stripTrailing();
             }
@@ -689,7 +689,7 @@ final class SysfsReplay {
     }
 
     private void compareEntries(
-            String directory, TreeMap<String, String> expected, TreeMap<String, String> found) {
+            String directory, Map<String, String> expected, Map<String, String> found) {
         Set<String> names = new java.util.TreeSet<>(expected.keySet());
         names.addAll(found.keySet());
         for (String name : names) {
