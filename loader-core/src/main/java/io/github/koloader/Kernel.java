@@ -716,7 +716,14 @@ public final class Kernel {
             return this;
         }
 
-        /** {@return the kernel} */
+        /**
+         * {@return the kernel}
+         *
+         * @throws IllegalArgumentException if the linked kernel's blocks overlap or take more than
+         *     the memory limit
+         * @throws IllegalStateException if there are a linked kernel and built-in functions besides
+         * @throws LinkException if the built-in functions cannot be linked
+         */
         public Kernel build() {
             if (linked != null && !builtIns.isEmpty()) {
                 throw new IllegalStateException("a linked kernel, and functions besides");

@@ -6,6 +6,7 @@ import com.google.gson.JsonObject;
 import io.github.koloader.Executor.Call;
 import io.github.koloader.Executor.Phase;
 import io.github.koloader.Kernel;
+import io.github.koloader.KernelPanicException;
 import io.github.koloader.KernelSymbolTable;
 import io.github.koloader.LinkedKernel;
 import io.github.koloader.LoadException;
@@ -13,6 +14,7 @@ import io.github.koloader.elf.KoReader;
 import io.github.koloader.elf.VmlinuxReader;
 import io.github.koloader.image.Bytes;
 import io.github.koloader.memory.Address;
+import io.github.koloader.memory.AddressFaultException;
 import io.github.koloader.testkit.Recording.Line;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -131,15 +133,24 @@ final class InitcallReplay {
                         .add(event.number());
             }
         }
-        Kernel kernel = linked.kernel().executor(this::answer).build();
-        JsonObject info = json.getAsJsonObject("info");
-        JsonElement commandLine = info == null ? null : info.get("/proc/cmdline");
-        kernel.boot(commandLine == null ? "initcall_debug" : commandLine.getAsString().strip());
+        Kernel kernel = boot(linked);
         loadModules(kernel, recorded);
         List<Event> found = foundEvents(kernel);
         int same = compareEvents(recorded, found);
         List<String> symbols = recordedSymbols();
         return new Counts(recorded.size() + symbols.size(), same + compareSymbols(linked, symbols));
+    }
+
+    private Kernel boot(LinkedKernel linked) throws IOException {
+        JsonObject info = json.getAsJsonObject("info");
+        JsonElement commandLine = info == null ? null : info.get("/proc/cmdline");
+        try {
+            Kernel kernel = linked.kernel().executor(this::answer).build();
+            kernel.boot(commandLine == null ? "initcall_debug" : commandLine.getAsString().strip());
+            return kernel;
+        } catch (AddressFaultException | KernelPanicException | IllegalArgumentException e) {
+            throw new IOException("the kernel's image does not boot: " + e.getMessage(), e);
+        }
     }
 
     /** Lines of {@code /proc/kallsyms}, without those of modules. */

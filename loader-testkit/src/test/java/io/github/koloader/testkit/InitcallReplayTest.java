@@ -55,6 +55,7 @@ final class InitcallReplayTest {
     private final List<String> order = new ArrayList<>(ORDER);
     private final JsonArray symbols = new JsonArray();
     private final JsonArray lines = new JsonArray();
+    private String commandLine = "mini=1 initcall_debug";
 
     private static LinkedKernel read() {
         try {
@@ -74,7 +75,7 @@ final class InitcallReplayTest {
         json.addProperty("arch", "x86_64");
         json.addProperty("release", "6.1.0-mini");
         JsonObject info = new JsonObject();
-        info.addProperty("/proc/cmdline", "mini=1 initcall_debug\n");
+        info.addProperty("/proc/cmdline", commandLine + "\n");
         json.add("info", info);
         JsonArray sequence = new JsonArray();
         boolean seen = false;
@@ -207,6 +208,14 @@ final class InitcallReplayTest {
         ReplayResult result = replay();
         assertThat(result.notCompared()).isEmpty();
         assertThat(result.differences()).extracting(Difference::subject).containsExactly(line);
+    }
+
+    @Test
+    void aKernelThatDoesNotComeUpIsAnError() {
+        commandLine = "word ".repeat(40);
+        assertThatIOException()
+                .isThrownBy(this::replay)
+                .withMessageContaining("does not boot: Too many boot init vars at `word'");
     }
 
     @Test
