@@ -95,6 +95,17 @@ public enum InitcallLevel {
     }
 
     /**
+     * {@return what it is without its form: {@link #FS} for {@link #ROOTFS}, the plain one of a
+     * sync one}
+     */
+    public InitcallLevel plain() {
+        if (this == ROOTFS) {
+            return FS;
+        }
+        return isSync() ? valueOf(name().replace("_SYNC", "")) : this;
+    }
+
+    /**
      * {@return the number of the level that runs it, 0 … 7, {@link #ROOTFS} with level 5; empty for
      * those that are run by themselves: consoles, security frameworks, early ones}
      */

@@ -68,6 +68,7 @@ public final class LinkedKernel {
     private final Map<Address, Executor> functions;
     private final Optional<AddressRange> parameterTable;
     private final Optional<AddressRange> setupTable;
+    private final boolean initcallFormsKnown;
     private final Modinfo modinfo;
     private final List<String> unknown;
 
@@ -85,6 +86,7 @@ public final class LinkedKernel {
         this.functions = Map.copyOf(builder.functions);
         this.parameterTable = builder.parameterTable;
         this.setupTable = builder.setupTable;
+        this.initcallFormsKnown = builder.initcallFormsKnown;
         this.modinfo = builder.modinfo;
         this.unknown = List.copyOf(builder.unknown);
     }
@@ -147,6 +149,14 @@ public final class LinkedKernel {
     /** {@return its initcalls in running order} */
     public List<Initcall> initcalls() {
         return initcalls;
+    }
+
+    /**
+     * {@return whether the levels of {@link #initcalls()} tell sync and rootfs forms from the plain
+     * ones; else some that are {@linkplain InitcallLevel#plain plain} there may be of such a form}
+     */
+    public boolean initcallFormsKnown() {
+        return initcallFormsKnown;
     }
 
     /** {@return what is freed after boot, {@code __init_begin} to {@code __init_end}} */
@@ -223,6 +233,7 @@ public final class LinkedKernel {
         private final Map<Address, Executor> functions = new LinkedHashMap<>();
         private Optional<AddressRange> parameterTable = Optional.empty();
         private Optional<AddressRange> setupTable = Optional.empty();
+        private boolean initcallFormsKnown = true;
         private Modinfo modinfo = Modinfo.EMPTY;
         private final List<String> unknown = new ArrayList<>();
 
@@ -304,6 +315,16 @@ public final class LinkedKernel {
          */
         public Builder block(Block block) {
             memory.add(requireNonNull(block));
+            return this;
+        }
+
+        /**
+         * Says that levels of initcalls may be plain only because their form is not known.
+         *
+         * @return this builder
+         */
+        public Builder initcallFormsUnknown() {
+            this.initcallFormsKnown = false;
             return this;
         }
 

@@ -84,6 +84,16 @@ final class InitcallLevelTest {
     }
 
     @Test
+    void thePlainFormIsRunByTheSameLevel() {
+        assertThat(InitcallLevel.ROOTFS.plain()).isEqualTo(InitcallLevel.FS);
+        assertThat(InitcallLevel.LATE_SYNC.plain()).isEqualTo(InitcallLevel.LATE);
+        assertThat(Arrays.stream(InitcallLevel.values()))
+                .allMatch(level -> level.plain().number().equals(level.number()))
+                .noneMatch(level -> level.plain().isSync());
+        assertThat(InitcallLevel.EARLY.plain()).isEqualTo(InitcallLevel.EARLY);
+    }
+
+    @Test
     void otherNamesAreNoLevels() {
         assertThat(InitcallLevel.ofMacro("module_exit")).isEmpty();
         assertThat(InitcallLevel.ofMacro("early_initcall_sync")).isEmpty();

@@ -57,20 +57,36 @@ final class DiffInitcallsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        List<Initcall> before = initcalls(first);
-        List<Initcall> after = initcalls(second);
+        KernelFile one = kernel(first);
+        KernelFile other = kernel(second);
+        boolean forms = one.formsKnown() && other.formsKnown();
+        List<Initcall> before = forms ? one.initcalls() : plain(one.initcalls());
+        List<Initcall> after = forms ? other.initcalls() : plain(other.initcalls());
         InitcallDiff diff = InitcallDiff.between(before, after);
         main.output().print(json ? Output.utf8(toJson(diff, after)) : toText(diff, after));
         return diff.isEmpty() ? 0 : 1;
     }
 
-    private List<Initcall> initcalls(Path file) throws IOException {
+    /** Where one kernel does not tell forms, those of the other are no difference. */
+    private static List<Initcall> plain(List<Initcall> initcalls) {
+        return initcalls.stream()
+                .map(
+                        call ->
+                                new Initcall(
+                                        call.level().plain(),
+                                        call.function(),
+                                        call.name(),
+                                        call.module()))
+                .toList();
+    }
+
+    private KernelFile kernel(Path file) throws IOException {
         KernelFile kernel = KernelFile.read(file);
         kernel.tellUnknown(main.output(), InitcallsCommand.ELSEWHERE);
         if (kernel.initcalls().isEmpty()) {
             throw KernelFile.named(file, new IOException("no initcalls found"));
         }
-        return kernel.initcalls();
+        return kernel;
     }
 
     private static String toText(InitcallDiff diff, List<Initcall> after) {

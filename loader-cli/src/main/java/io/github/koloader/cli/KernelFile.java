@@ -25,6 +25,7 @@ import java.util.Optional;
  * @param symbols all symbols
  * @param exports what it exports; empty if the file does not tell
  * @param initcalls its initcalls in running order
+ * @param formsKnown whether the levels of initcalls tell sync and rootfs forms
  * @param unknown what could not be known, one sentence each
  */
 record KernelFile(
@@ -35,6 +36,7 @@ record KernelFile(
         KernelSymbolTable symbols,
         List<ExportedSymbol> exports,
         List<Initcall> initcalls,
+        boolean formsKnown,
         List<String> unknown) {
     /** Reads whatever has a kernel's symbols or tables in it. */
     static KernelFile read(Path file) throws IOException {
@@ -70,6 +72,7 @@ record KernelFile(
                 map.table(),
                 map.exports(),
                 initcalls.initcalls(),
+                true,
                 unknown);
     }
 
@@ -82,6 +85,7 @@ record KernelFile(
                 kernel.symbols(),
                 kernel.exports(),
                 kernel.initcalls(),
+                kernel.initcallFormsKnown(),
                 kernel.unknown());
     }
 

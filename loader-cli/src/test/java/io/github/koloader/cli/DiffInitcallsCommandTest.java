@@ -88,4 +88,11 @@ class DiffInitcallsCommandTest {
     void oneKernelIsWrongUsage() {
         assertThat(Run.of("diff-initcalls", Run.map("arm-abs")).status()).isEqualTo(2);
     }
+
+    @Test
+    void formsThatOneKernelDoesNotTellAreNoDifference() {
+        String mini = "../loader-elf/src/test/resources/vmlinux-mini/x86_64-prel32";
+        Run run = Run.of("diff-initcalls", mini + "-stripped.elf", mini + ".elf");
+        assertThat(run.out()).endsWith("0 at another level, 0 at another place\n");
+    }
 }

@@ -58,6 +58,11 @@ final class InitcallTables {
         return calls;
     }
 
+    /** Whether each call's entry tells its form. */
+    boolean formsKnown() {
+        return withoutForm == 0;
+    }
+
     /** What could not be found out. */
     List<String> unknown() {
         return unknown;

@@ -76,6 +76,9 @@ public final class LinkedKernels {
         InitcallTables initcalls = new InitcallTables(image, index, code).read();
         initcalls.calls().forEach(kernel::initcall);
         initcalls.unknown().forEach(kernel::unknown);
+        if (!initcalls.formsKnown()) {
+            kernel.initcallFormsUnknown();
+        }
 
         ExportTables exports = new ExportTables(image, index).read();
         exports.exports().forEach(kernel::export);
