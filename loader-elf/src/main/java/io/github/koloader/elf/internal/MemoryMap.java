@@ -40,6 +40,9 @@ final class MemoryMap {
     private static final long MEGABYTE = 1 << 20;
     private static final long SEGMENT = 1 << 16;
 
+    /** Bytes of all blocks together, with room for those behind a raw image. */
+    private static final long LARGEST = (1L << 30) - (1 << 27);
+
     /** Zero bytes behind a raw image that are looked for. */
     private static final long MOST_BEHIND = 1 << 26;
 
@@ -51,6 +54,7 @@ final class MemoryMap {
     private final List<String> unknown = new ArrayList<>();
     private final Optional<AddressRange> initArea;
     private final List<Area> areas = new ArrayList<>();
+    private long total;
 
     /**
      * Looks at an image.
@@ -234,6 +238,7 @@ final class MemoryMap {
         boolean full = false; // up to the last address there is
         int left = 0;
         int cut = 0;
+        int large = 0;
         for (LinkedImage.Piece piece : mapped()) {
             if (piece.size() == 0) {
                 continue;
@@ -244,12 +249,21 @@ final class MemoryMap {
                 left++;
                 continue;
             }
+            if (size > LARGEST - total) {
+                large++;
+                continue;
+            }
+            total += size;
             add(piece, size);
             end = piece.address() + size;
             full = end == 0;
         }
         if (left > 0) {
             unknown.add("Memory: " + left + " sections overlap others, and are left out.");
+        }
+        if (large > 0) {
+            unknown.add(
+                    "Memory: " + large + " sections are left out: a kernel has not so much of it.");
         }
         if (cut > 0) {
             unknown.add("Memory: " + cut + " sections are cut to " + LARGEST_BSS + " zero bytes.");
