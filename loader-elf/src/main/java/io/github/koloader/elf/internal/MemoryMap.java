@@ -22,7 +22,7 @@ import java.util.stream.Stream;
  * @kernel include/asm-generic/vmlinux.lds.h; arch/&lt;arch&gt;/kernel/vmlinux.lds.S
  */
 final class MemoryMap {
-    private static final long LARGEST_BSS = 1L << 30;
+    private static final long LARGEST_BSS = 1L << 29;
     private static final List<String> INIT_SECTIONS =
             List.of(".init", ".exit", ".con_initcall", ".security_initcall");
 

@@ -91,9 +91,9 @@ final class MemoryMapTest {
         assertThat(map.blocks())
                 .extracting(Block::range)
                 .containsExactly(
-                        new AddressRange(new Address(0x1000), 1L << 30),
+                        new AddressRange(new Address(0x1000), 1L << 29),
                         new AddressRange(new Address(-16), 16));
-        assertThat(map.unknown()).contains("Memory: 1 sections are cut to 1073741824 zero bytes.");
+        assertThat(map.unknown()).contains("Memory: 1 sections are cut to 536870912 zero bytes.");
     }
 
     @Test
