@@ -27,8 +27,8 @@ public final class FirstBoot {
      * @throws IOException if it cannot be read
      */
     public static void main(String... args) throws IOException {
-        Clock clock = Clock.fixed(Instant.EPOCH, ZoneOffset.UTC);
         // README start
+        Clock clock = Clock.fixed(Instant.EPOCH, ZoneOffset.UTC);
         int[] disks = {8};
         Executor loop =
                 call -> {
